@@ -1,0 +1,105 @@
+"""The way from a run's threads to the hub: a bounded queue of bytes with a doorbell that the hub can wait on.
+
+The bytes stay in the process and only the doorbell is an `os.pipe`: so stdout and stderr keep their order, no piece is
+cut by the kernel, and the bound does not depend on how many large pipes the kernel grants.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections import deque
+
+from app.model import Stream
+from app.stack import Stack
+
+ROOM_POLL_SECONDS = 0.002
+
+
+class Pipe:
+    """A queue of (stream, bytes) pieces; threads put, one hub reader takes.
+
+    `limit` is in bytes: a thread that would write while more than that is waiting sleeps first (wait_for_room).
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._pieces: deque[tuple[Stream, bytes]] = deque()
+        # Two counters with one writer each, so that the hub needs no lock that a job's thread might hold.
+        self._put_bytes = self._taken_bytes = 0
+        self._put_lock = threading.Lock()
+        self._reader_waits = False
+        self._reader, self._bell = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._bell, False)
+        self.closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that were put and not yet taken."""
+        return self._put_bytes - self._taken_bytes
+
+    @property
+    def full(self) -> bool:
+        """True while writers should wait."""
+        return self.waiting > self._limit
+
+    def put(self, stream: Stream, data: bytes) -> None:
+        """From any thread: append a piece; never blocks. After close the piece is dropped: the run has ended."""
+        with self._put_lock:
+            if self.closed:
+                return
+            self._put_bytes += len(data)
+            self._pieces.append((stream, data))
+            self._ring()
+
+    def wait_for_room(self) -> None:
+        """From a job's thread: sleep while the pipe is full, as a write to a full pipe would."""
+        while self.full and not self.closed:
+            time.sleep(ROOM_POLL_SECONDS)
+
+    def close(self) -> None:
+        """From any thread: nothing more will come."""
+        with self._put_lock:
+            self.closed = True
+            self._ring()
+
+    def _ring(self) -> None:
+        if self._reader_waits:
+            self._reader_waits = False
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._bell, b"!")
+
+    def take(self, limit: int) -> list[tuple[Stream, bytes]]:
+        """From the hub: the next pieces, joined where the stream stays the same, about `limit` bytes at most."""
+        taken: list[tuple[Stream, list[bytes]]] = []
+        size = 0
+        while self._pieces and size < limit:
+            stream, data = self._pieces.popleft()
+            size += len(data)
+            if taken and taken[-1][0] is stream:
+                taken[-1][1].append(data)
+            else:
+                taken.append((stream, [data]))
+        self._taken_bytes += size
+        return [(stream, parts[0] if len(parts) == 1 else b"".join(parts)) for stream, parts in taken]
+
+    def wait(self, stack: Stack) -> None:
+        """From the hub: wait until there is something to take, or the end."""
+        self._reader_waits = True
+        if self._pieces or self.closed:
+            self._reader_waits = False
+            return
+        stack.wait_readable(self._reader)
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._reader, 4096)
+
+    def dispose(self) -> None:
+        """From the hub, after the end: give the doorbell's file descriptors back."""
+        with self._put_lock:
+            self.closed = True
+            self._reader_waits = False
+            os.close(self._reader)
+            os.close(self._bell)

@@ -1,0 +1,228 @@
+"""`sys.stdout` and `sys.stderr` of the process: each thread's print goes to its own run, or to the console outside a run.
+
+`write` is a property, so that `print` gets the writer's own C method and no Python code runs per character. Child threads
+and work handed to thread pools inherit the run: neither threading.local nor ContextVar does that by itself on 3.11 to 3.13.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import io
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterable
+from typing import Any, TextIO
+
+from app.capture.writer import Capture, Writer
+from app.model import Stream
+
+_here = threading.local()
+
+
+def bind(capture: Capture | None) -> None:
+    """From now on the calling thread belongs to `capture`'s run; None: to no run."""
+    for name in ("capture", "out", "err"):
+        _here.__dict__.pop(name, None)
+    if capture is not None:
+        _here.capture = capture
+        _here.out = capture.writer(Stream.OUT)
+        _here.err = capture.writer(Stream.ERR)
+
+
+def current() -> Capture | None:
+    """The capture of the run that the calling thread belongs to."""
+    return _here.__dict__.get("capture")
+
+
+class Router(io.TextIOBase):
+    """Stands as `sys.stdout` or `sys.stderr`; `outside` is what threads without a run write to."""
+
+    def __init__(self, stream: Stream, outside: TextIO) -> None:
+        self._stream = stream
+        self._console = self.outside = outside
+
+    def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]
+        """Write each text."""
+        for line in lines:
+            self.write(line)
+
+    def _target(self) -> Any:
+        writer: Writer | None = getattr(_here, self._stream, None)
+        if writer is None:
+            return self.outside
+        return writer.capture.replaced.get(self._stream, writer)
+
+    def flush(self) -> None:
+        """Pass on what was written, an unfinished line too."""
+        self._target().flush()
+
+    def close(self) -> None:
+        """Close the run's stream, as a script may close its stdout; nothing outside a run."""
+        capture = current()
+        if capture is not None:
+            self.flush()
+            capture.closed.add(self._stream)
+            capture.slow_down()
+
+    @property
+    def closed(self) -> bool:
+        """True after the run closed this stream."""
+        capture = current()
+        return capture is not None and self._stream in capture.closed
+
+    @property
+    def buffer(self) -> Any:
+        """The stream's bytes."""
+        return self._target().buffer
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """UTF-8 in a run."""
+        return "utf-8" if current() is not None else self.outside.encoding
+
+    @property
+    def errors(self) -> str:  # type: ignore[override]
+        """How text that has no bytes is written."""
+        return "backslashreplace"
+
+    def writable(self) -> bool:
+        """True: it is for writing."""
+        return True
+
+    def isatty(self) -> bool:
+        """False in a run: the page is no terminal that answers."""
+        return current() is None and self.outside.isatty()
+
+    def fileno(self) -> int:
+        """The console's descriptor outside a run; a run in a thread has none.
+
+        Raises: io.UnsupportedOperation in a run.
+        """
+        if current() is not None:
+            raise io.UnsupportedOperation("fileno: the output of a run in a thread has no file descriptor")
+        return self.outside.fileno()
+
+    def reconfigure(self, **_options: Any) -> None:
+        """Accepted and ignored: a run's output is UTF-8, and lines go out at once."""
+
+    def replace(self, value: TextIO) -> None:
+        """What `sys.stdout = value` means: for the calling run, or outside all runs; the router itself undoes it."""
+        capture = current()
+        if capture is None:
+            self.outside = self._console if value is self else value
+        elif value is self:
+            capture.replaced.pop(self._stream, None)
+        else:
+            self.flush()
+            capture.replaced[self._stream] = value
+            capture.slow_down()
+
+    def seen(self) -> TextIO:
+        """What `sys.stdout` means to the calling thread."""
+        capture = current()
+        return self if capture is None else capture.replaced.get(self._stream, self)  # type: ignore[return-value]
+
+
+class OutRouter(Router):
+    """`sys.stdout`; its `write` is the hot path, so it is spelled out for each stream."""
+
+    @property
+    def write(self) -> Callable[[str], int]:  # type: ignore[override]
+        """The write method for the calling thread."""
+        try:
+            writer: Writer = _here.out
+        except AttributeError:
+            return self.outside.write
+        writer.touched = True
+        return writer.fast_write if writer.ready else writer.slow_write
+
+
+class ErrRouter(Router):
+    """`sys.stderr`."""
+
+    @property
+    def write(self) -> Callable[[str], int]:  # type: ignore[override]
+        """The write method for the calling thread."""
+        try:
+            writer: Writer = _here.err
+        except AttributeError:
+            return self.outside.write
+        writer.touched = True
+        return writer.fast_write if writer.ready else writer.slow_write
+
+
+def _routed(name: str) -> property:
+    def get(module: types.ModuleType) -> TextIO:
+        router: Router = module.__dict__[name]
+        return router.seen()
+
+    def put(module: types.ModuleType, value: TextIO) -> None:
+        module.__dict__[name].replace(value)
+
+    return property(get, put)
+
+
+class _Sys(types.ModuleType):
+    """`sys`, where assigning stdout in a run (contextlib.redirect_stdout too) concerns that run alone.
+
+    `print` reads the module's dictionary and so always finds the router.
+    """
+
+    stdout = _routed("stdout")
+    stderr = _routed("stderr")
+
+
+def _inherit_in_threads() -> None:
+    start = threading.Thread.start
+    submit = concurrent.futures.ThreadPoolExecutor.submit
+
+    @functools.wraps(start)
+    def starting(self: threading.Thread) -> None:
+        capture = current()
+        if capture is not None:
+            work = self.run
+
+            def run() -> None:
+                bind(capture)
+                work()
+
+            self.run = run  # type: ignore[method-assign]
+            capture.threads = [each for each in capture.threads if each.is_alive()]
+            start(self)
+            capture.threads.append(self)
+        else:
+            start(self)
+
+    @functools.wraps(submit)
+    def submitting(self: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        capture = current()
+        if capture is None:
+            return submit(self, function, *args, **kwargs)
+
+        def work() -> Any:
+            before = current()
+            if before is not capture:
+                bind(capture)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                if before is not capture:
+                    bind(before)
+
+        return submit(self, work)
+
+    threading.Thread.start = starting  # type: ignore[method-assign]
+    concurrent.futures.ThreadPoolExecutor.submit = submitting  # type: ignore[method-assign]
+
+
+def install() -> None:
+    """Put the routers in place, once in the life of a process; call it before jobs are loaded."""
+    if isinstance(sys.__dict__["stdout"], Router):
+        return
+    routers = (OutRouter(Stream.OUT, sys.__dict__["stdout"]), ErrRouter(Stream.ERR, sys.__dict__["stderr"]))
+    for router, name in zip(routers, ("stdout", "stderr"), strict=True):
+        sys.__dict__[name] = sys.__dict__[f"__{name}__"] = router
+    sys.__class__ = _Sys
+    _inherit_in_threads()

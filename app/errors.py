@@ -1,0 +1,107 @@
+"""The one tree of errors: each has a stable code for programs, an HTTP status and a sentence for people."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class RealtimeError(Exception):
+    """Base of every error that may reach a user; its text is safe to show."""
+
+    code: ClassVar[str] = "error"
+    http_status: ClassVar[int] = 500
+
+    def as_dict(self) -> dict[str, Any]:
+        """The error as doors send it: `code` and `message`."""
+        return {"code": self.code, "message": str(self)}
+
+
+class ConfigError(RealtimeError):
+    """A setting is missing or wrong; the text names the setting."""
+
+    code = "config"
+
+
+class BadRequest(RealtimeError):
+    """A message has the wrong shape."""
+
+    code = "bad_request"
+    http_status = 400
+
+
+class InvalidParameters(RealtimeError):
+    """A job's parameters are wrong; `fields` maps each wrong field to a sentence."""
+
+    code = "invalid_parameters"
+    http_status = 422
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        super().__init__("Please correct: " + ", ".join(sorted(fields)))
+        self.fields = fields
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the base, with the sentences by field."""
+        return {**super().as_dict(), "fields": self.fields}
+
+
+class LoginRequired(RealtimeError):
+    """Nobody is logged in, or the login has ended."""
+
+    code = "login_required"
+    http_status = 401
+
+
+class Forbidden(RealtimeError):
+    """The user may see the thing but not do this to it."""
+
+    code = "forbidden"
+    http_status = 403
+
+
+class NotFound(RealtimeError):
+    """There is no such thing, or none that this user may know of: the two answer alike."""
+
+    code = "not_found"
+    http_status = 404
+
+
+class JobBroken(RealtimeError):
+    """The job's file cannot be loaded; the text says why."""
+
+    code = "job_broken"
+    http_status = 409
+
+
+class TooMany(RealtimeError):
+    """A limit is reached; the text says which and what to do."""
+
+    code = "too_many"
+    http_status = 429
+
+
+class StoreUnavailable(RealtimeError):
+    """Redis is out of reach, or full: nothing can be stored now."""
+
+    code = "store_unavailable"
+    http_status = 503
+
+
+class ProviderUnavailable(RealtimeError):
+    """The login provider does not answer, or answers with an error of its own."""
+
+    code = "provider_unavailable"
+    http_status = 503
+
+
+class LoginAgain(RealtimeError):
+    """The user's token has ended and cannot be refreshed: a new login is needed."""
+
+    code = "login_again"
+    http_status = 401
+
+
+class Fenced(RealtimeError):
+    """A writer's epoch is over, or its run has its final status: the write is refused."""
+
+    code = "fenced"
+    http_status = 409

@@ -1,0 +1,111 @@
+"""The nouns of the product: users, runs, their status, and the records of a run's output."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """Where a run is in its life; the last six are final, and a run gets exactly one of them."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    KILLED = "killed"
+    TIMED_OUT = "timed out"
+    LOST = "lost"
+
+    @property
+    def final(self) -> bool:
+        """True where the run has ended."""
+        return self not in _LIVE
+
+
+_LIVE = (Status.QUEUED, Status.RUNNING, Status.STOPPING)
+
+
+class Stream(StrEnum):
+    """Which of a run's two outputs a record came from."""
+
+    OUT = "out"
+    ERR = "err"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who logged in: the provider's id, the name shown, the first e-mail address."""
+
+    id: str
+    name: str
+    email: str
+
+    @property
+    def label(self) -> str:
+        """The user as pages show it: `displayName (email)`."""
+        return f"{self.name} ({self.email})" if self.email else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a job by a user; times are seconds since the epoch, `position` is in bytes."""
+
+    id: str
+    job: str
+    title: str
+    user: User
+    status: Status
+    created: float
+    executor: str
+    params: dict[str, Any] = field(default_factory=dict)
+    started: float | None = None
+    ended: float | None = None
+    exit_code: int | None = None
+    message: str = ""
+    position: int = 0
+    epoch: int = 0
+    node: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The run as doors send it."""
+        return {
+            "id": self.id,
+            "job": self.job,
+            "title": self.title,
+            "user": self.user.label,
+            "status": str(self.status),
+            "created": self.created,
+            "started": self.started,
+            "ended": self.ended,
+            "exit_code": self.exit_code,
+            "message": self.message,
+            "position": self.position,
+            "params": self.params,
+            "executor": self.executor,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A stored piece of output: `data` ends at byte offset `position`; `line` numbers its first line, from 1."""
+
+    position: int
+    data: bytes
+    stream: Stream = Stream.OUT
+    time: float = 0.0
+    line: int = 0
+
+    @property
+    def start(self) -> int:
+        """The byte offset of the first byte."""
+        return self.position - len(self.data)
+
+
+def new_id() -> str:
+    """A fresh id of 128 random bits, as 22 URL-safe characters."""
+    return secrets.token_urlsafe(16)

@@ -1,0 +1,261 @@
+"""The async stack, in the one room that names eventlet: greenlets and pipes, or plain threads.
+
+The hub is where the web server's own code runs: greenlets of one OS thread on the eventlet leg, OS threads on the
+threading leg. Jobs always run in real OS threads and keep the standard library's own sockets: nothing global is patched.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+SWITCH_SECONDS = 0.0005
+
+
+class Signal(Protocol):
+    """Something that hub code waits for; `set` may be called from hub code only."""
+
+    def set(self) -> None:
+        """Wake whoever waits, now or at the next wait."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until set, or for `timeout` seconds; clears the signal; False means that time ran out."""
+
+
+class Stack(Protocol):
+    """What the product needs of an async library."""
+
+    name: str
+
+    def spawn(self, function: Callable[..., object], *args: object) -> None:
+        """Run hub code beside the caller."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let others run for `seconds`."""
+
+    def lock(self) -> AbstractContextManager[Any]:
+        """A lock for hub code, which may be held across input and output."""
+
+    def signal(self) -> Signal:
+        """A new signal between pieces of hub code."""
+
+    def wait_readable(self, fd: int, timeout: float | None = None) -> bool:
+        """Wait until a pipe has something to read; False means that `timeout` seconds ran out."""
+
+    def call_in_thread(self, function: Callable[..., T], *args: object) -> T:
+        """From the hub: run blocking code in an OS thread of its own and wait for its result."""
+
+    def call_from_thread(self, function: Callable[..., T], *args: object) -> T:
+        """From an OS thread: have the hub run `function` and wait for its result or exception."""
+
+    def listen(self) -> None:
+        """Start answering `call_from_thread`; called once, by hub code of the process that serves."""
+
+
+class ThreadingSignal:
+    """Signal on the threading leg."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self.set = self._event.set
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """As Signal.wait."""
+        came = self._event.wait(timeout)
+        self._event.clear()
+        return came
+
+
+class ThreadingStack:
+    """The second leg: every piece of hub code is an OS thread."""
+
+    name = "threading"
+
+    def spawn(self, function: Callable[..., object], *args: object) -> None:
+        """As Stack.spawn."""
+        threading.Thread(target=function, args=args, daemon=True).start()
+
+    def sleep(self, seconds: float) -> None:
+        """As Stack.sleep."""
+        time.sleep(seconds)
+
+    def lock(self) -> AbstractContextManager[Any]:
+        """As Stack.lock."""
+        return threading.Lock()
+
+    def signal(self) -> Signal:
+        """As Stack.signal."""
+        return ThreadingSignal()
+
+    def wait_readable(self, fd: int, timeout: float | None = None) -> bool:
+        """As Stack.wait_readable."""
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        return bool(poll.poll(None if timeout is None else timeout * 1000))
+
+    def call_in_thread(self, function: Callable[..., T], *args: object) -> T:
+        """As Stack.call_in_thread: the caller is a thread already."""
+        return function(*args)
+
+    def call_from_thread(self, function: Callable[..., T], *args: object) -> T:
+        """As Stack.call_from_thread: any thread may run hub code."""
+        return function(*args)
+
+    def listen(self) -> None:
+        """As Stack.listen: nothing to do."""
+
+
+class _Call:
+    """One call that an OS thread and the hub hand to each other."""
+
+    def __init__(self, function: Callable[..., Any], args: tuple[object, ...]) -> None:
+        self.function, self.args = function, args
+        self.done = threading.Event()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.result = self.function(*self.args)
+        except BaseException as error:  # noqa: BLE001 - whatever it was belongs to the caller
+            self.error = error
+        self.done.set()
+
+    def outcome(self) -> Any:
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class EventletSignal:
+    """Signal on the eventlet leg."""
+
+    def __init__(self) -> None:
+        from eventlet.event import Event
+
+        self._new = Event
+        self._event = Event()
+
+    def set(self) -> None:
+        """As Signal.set."""
+        if not self._event.ready():
+            self._event.send()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """As Signal.wait."""
+        import eventlet
+
+        came = self._event.ready()
+        if not came:
+            with eventlet.Timeout(timeout, exception=False):
+                self._event.wait()
+                came = True
+        if self._event.ready():
+            self._event = self._new()
+        return came
+
+
+class EventletStack:
+    """The first leg: one OS thread, greenlets, and green sockets for Redis alone."""
+
+    name = "eventlet"
+
+    def __init__(self) -> None:
+        import eventlet
+        import eventlet.green.socket
+        import eventlet.green.ssl
+        import eventlet.hubs
+        import redis.connection
+
+        # Redis is the only library whose sockets hub code waits on, so only its module gets green ones. Job threads keep
+        # the standard library's: a green socket in an OS thread makes a hub there, and leaks its file descriptor.
+        redis.connection.socket = eventlet.green.socket
+        redis.connection.ssl = eventlet.green.ssl
+        self._eventlet = eventlet
+        self._trampoline = eventlet.hubs.trampoline
+        self._calls: list[_Call] = []
+        self._doorbell: int | None = None
+        self._guard = threading.Lock()
+
+    def spawn(self, function: Callable[..., object], *args: object) -> None:
+        """As Stack.spawn."""
+        self._eventlet.spawn_n(function, *args)
+
+    def sleep(self, seconds: float) -> None:
+        """As Stack.sleep."""
+        self._eventlet.sleep(seconds)
+
+    def lock(self) -> AbstractContextManager[Any]:
+        """As Stack.lock."""
+        from eventlet.semaphore import Semaphore
+
+        lock: AbstractContextManager[Any] = Semaphore(1)
+        return lock
+
+    def signal(self) -> Signal:
+        """As Stack.signal."""
+        return EventletSignal()
+
+    def wait_readable(self, fd: int, timeout: float | None = None) -> bool:
+        """As Stack.wait_readable."""
+        try:
+            self._trampoline(fd, read=True, timeout=timeout, timeout_exc=TimeoutError)
+        except TimeoutError:
+            return False
+        return True
+
+    def call_in_thread(self, function: Callable[..., T], *args: object) -> T:
+        """As Stack.call_in_thread."""
+        call = _Call(function, args)
+        reader, writer = os.pipe()
+
+        def work() -> None:
+            call.run()
+            os.close(writer)
+
+        try:
+            threading.Thread(target=work, daemon=True).start()
+            self.wait_readable(reader)
+        finally:
+            os.close(reader)
+        result: T = call.outcome()
+        return result
+
+    def call_from_thread(self, function: Callable[..., T], *args: object) -> T:
+        """As Stack.call_from_thread."""
+        if self._doorbell is None:
+            raise RuntimeError("the hub does not listen to threads: call listen() in it first")
+        call = _Call(function, args)
+        with self._guard:
+            self._calls.append(call)
+        os.write(self._doorbell, b"!")
+        call.done.wait()
+        result: T = call.outcome()
+        return result
+
+    def listen(self) -> None:
+        """As Stack.listen."""
+        if self._doorbell is not None:
+            return
+        reader, self._doorbell = os.pipe()
+        self._eventlet.spawn_n(self._answer, reader)
+
+    def _answer(self, reader: int) -> None:
+        while True:
+            self.wait_readable(reader)
+            os.read(reader, 4096)
+            with self._guard:
+                calls, self._calls = self._calls, []
+            for call in calls:
+                self._eventlet.spawn_n(call.run)
+
+
+def make_stack(name: str) -> Stack:
+    """The stack called `name`: `eventlet` or `threading`."""
+    return EventletStack() if name == "eventlet" else ThreadingStack()
