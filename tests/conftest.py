@@ -1,0 +1,5 @@
+"""What every test may use: the real parts that the product stands on."""
+
+pytest_plugins = [
+    "tests.integration.store_fixture",
+]
