@@ -67,6 +67,7 @@ class Run:
     ended: float | None = None
     exit_code: int | None = None
     message: str = ""
+    progress: tuple[float, float] | None = None
     position: int = 0
     epoch: int = 0
     node: str = ""
@@ -84,26 +85,47 @@ class Run:
             "ended": self.ended,
             "exit_code": self.exit_code,
             "message": self.message,
+            "progress": self.progress,
             "position": self.position,
             "params": self.params,
             "executor": self.executor,
         }
 
 
+class Kind(StrEnum):
+    """What a record is: bytes of output, a hole that is known, news of the run's status, or the run's end."""
+
+    OUTPUT = "output"
+    OMITTED = "omitted"
+    STATUS = "status"
+    END = "end"
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A stored piece of output: `data` ends at byte offset `position`; `line` numbers its first line, from 1."""
+    """A piece of a run's log; it ends at byte offset `position`, and `sequence` orders those without bytes there.
+
+    `data` is empty but for output; `omitted` counts bytes that are not stored; `line` numbers the first line, from 1.
+    """
 
     position: int
-    data: bytes
+    sequence: int = 0
+    kind: Kind = Kind.OUTPUT
+    data: bytes = b""
     stream: Stream = Stream.OUT
     time: float = 0.0
     line: int = 0
+    omitted: int = 0
 
     @property
     def start(self) -> int:
         """The byte offset of the first byte."""
-        return self.position - len(self.data)
+        return self.position - len(self.data) - self.omitted
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Where a reader stands after this record."""
+        return (self.position, self.sequence)
 
 
 def new_id() -> str:

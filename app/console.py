@@ -1,0 +1,176 @@
+"""The console: what people and programs can do with jobs and runs; every door ends in one of these calls."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from app import rights
+from app.catalog import Catalog, Job
+from app.errors import BadRequest, NotFound, RealtimeError, StoreUnavailable
+from app.executors.base import Executor
+from app.follow import Followers, Piece, Viewer
+from app.model import Kind, Run, Status, User, new_id
+from app.rights import Action
+from app.stack import Stack
+from app.store.log import Log
+from app.store.runs import Runs
+
+RUN_ID = re.compile(r"[A-Za-z0-9_-]{22}")
+KEY_LENGTH = 128
+LIVE = (Status.QUEUED, Status.RUNNING)
+READ_RECORDS = 32
+
+
+class Console:
+    """The use cases; raises the errors of app.errors, whose texts are for people."""
+
+    def __init__(
+        self,
+        *,
+        stack: Stack,
+        catalog: Catalog,
+        executors: Mapping[str, Executor],
+        runs: Runs,
+        log: Log,
+        followers: Followers,
+        node: str,
+    ) -> None:
+        self._stack, self._catalog, self._executors = stack, catalog, executors
+        self._runs, self._log, self._followers, self._node = runs, log, followers, node
+
+    def jobs(self, user: User | None) -> list[Job]:
+        """The catalogue."""
+        rights.require(user, Action.LIST_JOBS)
+        self._catalog.refresh()
+        return self._catalog.jobs()
+
+    def job(self, user: User | None, name: str) -> Job:
+        """One job, a broken one too.
+
+        Raises: NotFound.
+        """
+        for job in self.jobs(user):
+            if job.name == name:
+                return job
+        raise NotFound("There is no such job.")
+
+    def start(self, user: User | None, name: str | None, params: Mapping[str, object], key: str | None = None) -> Run:
+        """Start a job; None: the example. The same `key` by the same user is the same run.
+
+        Raises: NotFound, JobBroken, InvalidParameters, TooMany, StoreUnavailable.
+        """
+        user = rights.require(user, Action.START)
+        if key is not None and not 0 < len(key) <= KEY_LENGTH:
+            raise BadRequest(f"key: a text of 1 to {KEY_LENGTH} characters")
+        self._catalog.refresh()
+        job = self._catalog.example if name is None else self._catalog.get(name)
+        values = job.parse(params)
+        shown = {name: value for name, value in job.to_json(values).items() if name not in job.secrets}
+        run = Run(
+            id=new_id(),
+            job=job.name,
+            title=job.title,
+            user=user,
+            status=Status.QUEUED,
+            created=time.time(),
+            executor=job.executor,
+            params=shown,
+            epoch=1,
+            node=self._node,
+        )
+        stored = self._runs.create(run, key)
+        if stored.id != run.id:
+            return stored
+        try:
+            self._executors[job.executor].start(run, job, values)
+        except RealtimeError as error:
+            self._runs.finish(run.id, None, Status.FAILED, message=str(error))
+            raise
+        return self._runs.get(run.id) or run
+
+    def stop(self, user: User | None, run_id: str) -> Run:
+        """Ask a run to stop; one that has ended stays as it is."""
+        run = self._own(user, Action.STOP, run_id)
+        executor = self._executors.get(run.executor)
+        if executor is not None:
+            executor.stop(run_id)
+        try:
+            self._runs.ask_to_stop(run_id)
+            self._runs.change(run_id, LIVE, status=Status.STOPPING)
+            return self._runs.get(run_id) or run
+        except StoreUnavailable:
+            if executor is None or executor.local(run_id) is None:
+                raise
+            return replace(run, status=Status.STOPPING)
+
+    def run(self, user: User | None, run_id: str) -> Run:
+        """One run of the user's."""
+        return self._own(user, Action.WATCH, run_id, local=False)
+
+    def runs(
+        self, user: User | None, *, job: str | None = None, limit: int = 50, before: float | None = None
+    ) -> list[Run]:
+        """The user's runs, newest first; of one job only where `job` is given."""
+        user = rights.require(user, Action.LIST_RUNS)
+        found: list[Run] = []
+        while len(found) < limit:
+            page = self._runs.of_user(user.id, limit, before)
+            found += [run for run in page if job is None or run.job == job]
+            if len(page) < limit:
+                break
+            before = page[-1].created
+        return found[:limit]
+
+    def watch(
+        self,
+        user: User | None,
+        run_id: str,
+        after: int,
+        *,
+        send_output: Callable[[Piece], object],
+        send_status: Callable[[Run], object],
+        has_room: Callable[[], bool],
+        window: int | None,
+    ) -> tuple[Run, Viewer]:
+        """Send a run's output from byte `after` on, and its status, until the viewer is closed or the run has ended."""
+        run = self.run(user, run_id)
+        if not 0 <= after <= run.position:
+            raise BadRequest(f"after: a position from 0 to {run.position}")
+        viewer = Viewer(run_id, after, send_output, send_status, has_room, window, self._stack.signal())
+        self._followers.watch(viewer)
+        return run, viewer
+
+    def output(self, user: User | None, run_id: str) -> Iterator[bytes]:
+        """All bytes of a run's output as far as they are stored now; what is known to be missing is said in the text."""
+        self._own(user, Action.DOWNLOAD, run_id, local=False)
+        return self._output(run_id)
+
+    def _output(self, run_id: str) -> Iterator[bytes]:
+        cursor = (0, 0)
+        while records := self._log.read(run_id, cursor, READ_RECORDS):
+            for record in records:
+                if record.kind is Kind.OMITTED:
+                    yield b"\n[%d bytes are missing here]\n" % record.omitted
+                elif record.data:
+                    yield record.data
+            cursor = records[-1].cursor
+
+    def _own(self, user: User | None, action: Action, run_id: str, *, local: bool = True) -> Run:
+        run = None
+        if not RUN_ID.fullmatch(run_id):
+            rights.require(user, action)
+            raise NotFound("There is no such run.")
+        if local:
+            # A run of this process is known, and can be stopped, even while the store is away.
+            known = (executor.local(run_id) for executor in self._executors.values())
+            run = next((each for each in known if each is not None), None)
+        if run is None:
+            run = self._runs.get(run_id)
+        if run is None:
+            rights.require(user, action)
+            raise NotFound("There is no such run.")
+        rights.require(user, action, run)
+        return run

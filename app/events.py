@@ -1,0 +1,195 @@
+"""The Socket.IO door: Start, Stop and live output; docs/events.md has the table of events."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask, request
+from flask_socketio import ConnectionRefusedError, SocketIO, join_room
+
+from app import auth, rights
+from app.console import Console, Piece, Viewer
+from app.errors import BadRequest, LoginRequired, NotFound, RealtimeError
+from app.model import Run
+
+logger = logging.getLogger(__name__)
+
+# Packets that may wait in a socket's own queue, which knows no limit; a packet is 256 KiB at most.
+QUEUE_PACKETS = 4
+SOCKET_VIEWERS = 32
+SWEEP_SECONDS = 2.0
+
+
+@dataclass
+class Page:
+    """What the server knows of one connected socket."""
+
+    session: str
+    newest: str | None = None
+    viewers: dict[str, Viewer] = field(default_factory=dict)
+
+
+class Door:
+    """The events of the default namespace."""
+
+    def __init__(self, app: Flask, socketio: SocketIO) -> None:
+        self._console: Console = app.extensions["console"]
+        self._window = app.extensions["settings"].window_bytes
+        self._socketio = socketio
+        self._pages: dict[str, Page] = {}
+        socketio.on_event("connect", self._connect)
+        socketio.on_event("disconnect", self._disconnect)
+        for name in ("start_request", "stop_request", "watch", "unwatch", "ack"):
+            socketio.on_event(name, self._answering(name, getattr(self, f"_{name}")))
+
+    def _connect(self, *_auth: object) -> None:
+        user = auth.current_user()
+        try:
+            rights.require(user, rights.DOORS["socket:connect"])
+        except LoginRequired:
+            raise ConnectionRefusedError("login_required") from None
+        self._pages[_sid()] = Page(auth.session_key())
+        join_room(f"session:{auth.session_key()}")
+
+    def _disconnect(self, *_reason: object) -> None:
+        page = self._pages.pop(_sid(), None)
+        for viewer in page.viewers.values() if page else ():
+            viewer.close()
+
+    def _answering(self, name: str, handle: Callable[[Page, dict[str, Any]], dict[str, Any] | None]) -> Callable[..., Any]:
+        @functools.wraps(handle)
+        def answer(*args: Any) -> dict[str, Any] | None:
+            try:
+                page = self._pages.get(_sid())
+                if page is None or auth.current_user() is None:
+                    raise LoginRequired("Please log in.")
+                message = args[0] if args else {}
+                if message is None:
+                    message = {}
+                if not isinstance(message, dict) or len(args) > 1:
+                    raise BadRequest(f"{name}: expected one object")
+                found = handle(page, message)
+            except RealtimeError as error:
+                wrong = error.as_dict()
+            except Exception:
+                logger.exception("event %s failed", name)
+                wrong = {"code": "error", "message": "Something went wrong here. Please try again."}
+            else:
+                return None if found is None else {"ok": True, **found}
+            self._socketio.emit("error", {**wrong, "event": name}, to=_sid())
+            return {"ok": False, "error": wrong}
+
+        return answer
+
+    def _start_request(self, page: Page, message: dict[str, Any]) -> dict[str, Any]:
+        job, key = _text(message, "job", None), _text(message, "key", None)
+        params = message.get("params") or {}
+        if not isinstance(params, dict):
+            raise BadRequest("params: expected an object")
+        run = self._console.start(auth.current_user(), job, params, key)
+        page.newest = run.id
+        return self._watching(page, run.id, 0, bool(message.get("ack")))
+
+    def _stop_request(self, page: Page, message: dict[str, Any]) -> dict[str, Any]:
+        run_id = _text(message, "run", page.newest)
+        if run_id is None:
+            raise NotFound("This page has started no run yet.")
+        return {"run": self._console.stop(auth.current_user(), run_id).as_dict()}
+
+    def _watch(self, page: Page, message: dict[str, Any]) -> dict[str, Any]:
+        after = message.get("after", 0)
+        if not isinstance(after, int) or isinstance(after, bool):
+            raise BadRequest("after: expected a whole number")
+        return self._watching(page, _run_id(message), after, bool(message.get("ack")))
+
+    def _watching(self, page: Page, run_id: str, after: int, acknowledges: bool) -> dict[str, Any]:
+        sid = _sid()
+        before = page.viewers.pop(run_id, None)
+        if before is not None:
+            before.close()
+        if len(page.viewers) >= SOCKET_VIEWERS:
+            self._drop_ended(page)
+        run, viewer = self._console.watch(
+            auth.current_user(),
+            run_id,
+            after,
+            send_output=lambda piece: self._output(sid, run_id, piece),
+            send_status=lambda run: self._socketio.emit("status", {"run": run.as_dict()}, to=sid),
+            has_room=lambda: self._has_room(sid),
+            window=self._window if acknowledges else None,
+        )
+        page.viewers[run_id] = viewer
+        return {"run": run.as_dict()}
+
+    @staticmethod
+    def _drop_ended(page: Page) -> None:
+        page.viewers = {run_id: viewer for run_id, viewer in page.viewers.items() if not viewer.closed}
+        if len(page.viewers) >= SOCKET_VIEWERS:
+            page.viewers.pop(next(iter(page.viewers))).close()
+
+    def _unwatch(self, page: Page, message: dict[str, Any]) -> dict[str, Any]:
+        viewer = page.viewers.pop(_run_id(message), None)
+        if viewer is not None:
+            viewer.close()
+        return {}
+
+    def _ack(self, page: Page, message: dict[str, Any]) -> None:
+        viewer, position = page.viewers.get(_run_id(message)), message.get("position")
+        if not isinstance(position, int):
+            raise BadRequest("position: expected a whole number")
+        if viewer is not None:
+            viewer.acknowledge(position)
+
+    def _output(self, sid: str, run_id: str, piece: Piece) -> None:
+        message = {"run": run_id, "data": piece.text, "start": piece.start, "position": piece.position}
+        if piece.omitted:
+            message["omitted"] = piece.omitted
+        self._socketio.emit("output", message, to=sid)
+
+    def _has_room(self, sid: str) -> bool:
+        server = self._socketio.server
+        socket = server.eio.sockets.get(server.manager.eio_sid_from_sid(sid, "/"))
+        return socket is None or socket.queue.qsize() < QUEUE_PACKETS
+
+    def end_session(self, session: str) -> None:
+        """Disconnect the sockets of a session that has ended."""
+        for sid, page in list(self._pages.items()):
+            if page.session == session:
+                self._socketio.server.disconnect(sid)
+
+    def sweep(self, alive: Callable[[set[str]], set[str]], sleep: Callable[[float], object]) -> None:
+        """For ever: disconnect the sockets of sessions that ended elsewhere or by time; `alive` tells which live."""
+        while True:
+            sleep(SWEEP_SECONDS)
+            sessions = {page.session for page in self._pages.values()}
+            try:
+                ended = sessions - alive(sessions) if sessions else set()
+            except RealtimeError:
+                continue
+            for session in ended:
+                self.end_session(session)
+
+
+def _sid() -> str:
+    sid: str = request.sid  # type: ignore[attr-defined]
+    return sid
+
+
+def _text(message: dict[str, Any], name: str, default: str | None) -> str | None:
+    value = message.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, str) or not 0 < len(value) <= 200:
+        raise BadRequest(f"{name}: expected a text")
+    return value
+
+
+def _run_id(message: dict[str, Any]) -> str:
+    run_id = _text(message, "run", None)
+    if run_id is None:
+        raise BadRequest("run: expected the id of a run")
+    return run_id

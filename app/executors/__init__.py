@@ -1,0 +1,1 @@
+"""The executors: where a run happens. They are strangers to each other and share one contract (base.py)."""

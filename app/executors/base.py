@@ -1,0 +1,29 @@
+"""The contract that every executor keeps."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from app.catalog import Job
+from app.model import Run
+
+
+class Executor(Protocol):
+    """Where runs happen; every method is called by hub code."""
+
+    name: str
+
+    def start(self, run: Run, job: Job, params: dict[str, Any]) -> None:
+        """Begin a run that is stored as queued; its output and its one final status go to the store.
+
+        Raises: TooMany where this executor has no room.
+        """
+
+    def local(self, run_id: str) -> Run | None:
+        """The run as it was started, if it happens in this process: known even while the store is away."""
+
+    def stop(self, run_id: str) -> None:
+        """Ask a run to stop; nothing happens where it is unknown or has ended."""
+
+    def shutdown(self, seconds: float) -> None:
+        """The node goes away: stop what cannot outlive it, and come back when it is recorded or time is up."""

@@ -1,0 +1,229 @@
+"""Followers: one reader a node waits for the news of all watched runs; each viewer has a position and a window.
+
+A viewer that stops reading costs its position: nothing is queued for it, and it catches up from the log when it returns.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from app.errors import StoreUnavailable
+from app.model import Kind, Record, Run
+from app.stack import Signal, Stack
+from app.store.log import Cursor, Log
+from app.store.runs import Runs
+
+logger = logging.getLogger(__name__)
+
+WAIT_SECONDS = 1.0
+FEED_BYTES = 2_097_152
+READ_RECORDS = 32
+MESSAGE_BYTES = 262_144
+ROOM_POLL_SECONDS = 0.003
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Output as a viewer gets it: text of the bytes from `start` to `position`; `omitted` counts bytes not stored."""
+
+    start: int
+    position: int
+    text: str
+    omitted: int = 0
+
+
+@dataclass(eq=False)
+class Viewer:
+    """Somebody who watches a run.
+
+    `send_output` and `send_status` deliver; `has_room` tells whether the way to the viewer takes more now. With a
+    `window` (bytes) no more is sent than that beyond what the viewer acknowledged.
+    """
+
+    run_id: str
+    position: int
+    send_output: Callable[[Piece], object]
+    send_status: Callable[[Run], object]
+    has_room: Callable[[], bool]
+    window: int | None
+    wake: Signal
+    acknowledged: int = 0
+    closed: bool = False
+    cursor: Cursor = (0, 0)
+
+    def takes(self, size: int) -> bool:
+        """May `size` bytes more be sent? A piece larger than the window is, once all before it is acknowledged."""
+        unseen = self.position - self.acknowledged
+        return self.window is None or unseen == 0 or unseen + size <= self.window
+
+    def acknowledge(self, position: int) -> None:
+        """The viewer has shown everything up to `position`; late, repeated or wrong ones change nothing."""
+        if self.acknowledged < position <= self.position:
+            self.acknowledged = position
+            self.wake.set()
+
+    def close(self) -> None:
+        """Nothing more is sent."""
+        self.closed = True
+        self.wake.set()
+
+
+@dataclass(eq=False)
+class Feed:
+    """A watched run on this node: its newest records, and who watches."""
+
+    before: Cursor
+    records: deque[Record] = field(default_factory=deque)
+    size: int = 0
+    viewers: list[Viewer] = field(default_factory=list)
+
+    @property
+    def last(self) -> Cursor:
+        """Where the next read goes on."""
+        return self.records[-1].cursor if self.records else self.before
+
+    def extend(self, records: list[Record]) -> None:
+        """Add news; the oldest goes beyond 2 MiB, and who has not seen it reads the log."""
+        for record in records:
+            self.records.append(record)
+            self.size += len(record.data)
+        while self.size > FEED_BYTES and len(self.records) > 1:
+            oldest = self.records.popleft()
+            self.size -= len(oldest.data)
+            self.before = oldest.cursor
+        for viewer in self.viewers:
+            viewer.wake.set()
+
+    def after(self, cursor: Cursor) -> list[Record] | None:
+        """The records after `cursor`; None where the log has to be asked."""
+        if cursor < self.before:
+            return None
+        fresh: list[Record] = []
+        for record in reversed(self.records):
+            if record.cursor <= cursor:
+                break
+            fresh.append(record)
+        return fresh[::-1]
+
+
+class Followers:
+    """All viewers of this node."""
+
+    def __init__(self, stack: Stack, log: Log, runs: Runs) -> None:
+        self._stack, self._log, self._runs = stack, log, runs
+        self._feeds: dict[str, Feed] = {}
+        self._lock = stack.lock()
+        self._reading = False
+
+    def watch(self, viewer: Viewer) -> None:
+        """Serve `viewer` from its position on until it is closed or the run has ended."""
+        viewer.cursor, viewer.acknowledged = (viewer.position, 0), viewer.position
+        self._stack.spawn(self._serve, viewer)
+
+    def _join(self, viewer: Viewer) -> Feed:
+        with self._lock:
+            feed = self._feeds.get(viewer.run_id)
+            if feed is None:
+                feed = self._feeds[viewer.run_id] = Feed(self._log.end(viewer.run_id))
+            feed.viewers.append(viewer)
+            if not self._reading:
+                self._reading = True
+                self._stack.spawn(self._read)
+        self._log.wake()
+        return feed
+
+    def _leave(self, viewer: Viewer) -> None:
+        with self._lock:
+            feed = self._feeds.get(viewer.run_id)
+            if feed is not None and viewer in feed.viewers:
+                feed.viewers.remove(viewer)
+                if not feed.viewers:
+                    del self._feeds[viewer.run_id]
+
+    def _read(self) -> None:
+        while True:
+            with self._lock:
+                if not self._feeds:
+                    self._reading = False
+                    return
+                after = {run_id: feed.last for run_id, feed in self._feeds.items()}
+            try:
+                news = self._log.wait(after, WAIT_SECONDS, READ_RECORDS)
+            except StoreUnavailable:
+                self._stack.sleep(0.2)
+                continue
+            with self._lock:
+                for run_id, records in news.items():
+                    feed = self._feeds.get(run_id)
+                    if feed is not None and feed.last == after[run_id]:
+                        feed.extend(records)
+            self._stack.sleep(0)
+
+    def _serve(self, viewer: Viewer) -> None:
+        feed: Feed | None = None
+        try:
+            while not viewer.closed:
+                try:
+                    feed = feed or self._join(viewer)
+                    if not viewer.has_room():
+                        self._stack.sleep(ROOM_POLL_SECONDS)
+                    elif not self._advance(viewer, feed):
+                        return
+                except StoreUnavailable:
+                    self._stack.sleep(0.2)
+        except Exception:
+            logger.exception("a viewer of run %s is no longer served", viewer.run_id)
+        finally:
+            viewer.closed = True
+            self._leave(viewer)
+
+    def _advance(self, viewer: Viewer, feed: Feed) -> bool:
+        """Send what comes next, or wait for it; False after the end of the run."""
+        records = feed.after(viewer.cursor)
+        if records is None:
+            records = self._log.read(viewer.run_id, viewer.cursor, READ_RECORDS)
+        before = viewer.cursor
+        for message in _messages(viewer, records):
+            if isinstance(message, Piece):
+                viewer.send_output(message)
+            else:
+                run = self._runs.get(viewer.run_id)
+                if run is not None:
+                    viewer.send_status(run)
+                if message is Kind.END:
+                    return False
+            if not viewer.has_room():
+                break
+        if viewer.cursor == before:
+            viewer.wake.wait(WAIT_SECONDS)
+        return True
+
+
+def _messages(viewer: Viewer, records: list[Record]) -> Iterator[Piece | Kind]:
+    """What to send of `records`, within the viewer's credit; the viewer's position moves on with each."""
+    texts: list[str] = []
+    start = viewer.position
+    for record in records:
+        if record.kind is Kind.OUTPUT and record.position > viewer.position:
+            data = record.data[max(0, viewer.position - record.start) :]
+            if not viewer.takes(len(data)):
+                break
+            texts.append(data.decode("utf-8", "replace"))
+            viewer.position, viewer.cursor = record.position, record.cursor
+            if viewer.position - start < MESSAGE_BYTES:
+                continue
+        if texts:
+            yield Piece(start, viewer.position, "".join(texts))
+            texts, start = [], viewer.position
+        if record.kind is not Kind.OUTPUT:
+            viewer.position, viewer.cursor = max(record.position, viewer.position), record.cursor
+            if record.kind is Kind.OMITTED:
+                yield Piece(start, viewer.position, "", record.omitted)
+                start = viewer.position
+            else:
+                yield record.kind
+    if texts:
+        yield Piece(start, viewer.position, "".join(texts))

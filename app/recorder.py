@@ -1,0 +1,124 @@
+"""The recorder: turns what a run's outputs bring into records, and sees to it that each is stored once and in order.
+
+Any executor uses it in the hub or in its supervisor. A record ends between two characters, so a reader can decode each
+one by itself; a character that has come in part waits for its rest.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from app.errors import Fenced, StoreUnavailable
+from app.masking import Masker
+from app.model import Record, Stream
+from app.store.log import Log, total
+
+APPEND_BYTES = 524_288
+RETRY_SECONDS = (0.05, 1.0)
+
+
+class Recorder:
+    """The one writer of a run's log in one epoch."""
+
+    def __init__(
+        self,
+        log: Log,
+        run_id: str,
+        epoch: int,
+        *,
+        masker: Masker,
+        record_bytes: int,
+        sleep: Callable[[float], object],
+        on_fenced: Callable[[], object],
+    ) -> None:
+        self._log, self._run_id, self._epoch = log, run_id, epoch
+        self._masker, self._record_bytes = masker, record_bytes
+        self._sleep, self._on_fenced = sleep, on_fenced
+        self._rest = {Stream.OUT: b"", Stream.ERR: b""}
+        self._line = {Stream.OUT: 1, Stream.ERR: 1}
+        self._fenced = False
+        self.position = 0
+
+    def record(self, pieces: Iterable[tuple[Stream, bytes]]) -> None:
+        """Store output; comes back when it is stored, however long the store is away."""
+        records: list[Record] = []
+        for stream, data in pieces:
+            whole = self._rest[stream] + data if self._rest[stream] else data
+            held = max(self._masker.held(whole), unfinished(whole))
+            self._rest[stream] = whole[len(whole) - held :] if held else b""
+            records += self._records(stream, self._masker.mask(whole[: len(whole) - held] if held else whole))
+        self._store(records)
+
+    def end(self) -> None:
+        """Store what was held back: nothing more will come."""
+        records: list[Record] = []
+        for stream, rest in self._rest.items():
+            records += self._records(stream, self._masker.mask(rest))
+            self._rest[stream] = b""
+        self._store(records)
+
+    def _records(self, stream: Stream, data: bytes) -> list[Record]:
+        records = []
+        start, now = 0, time.time()
+        while start < len(data):
+            piece = data[start : start + self._record_bytes]
+            if start + len(piece) < len(data):
+                piece = piece[: len(piece) - unfinished(piece)]
+            start += len(piece)
+            records.append(Record(0, data=piece, stream=stream, time=now, line=self._line[stream]))
+            self._line[stream] += piece.count(b"\n")
+        return records
+
+    def _store(self, records: list[Record]) -> None:
+        while records and not self._fenced:
+            size = count = 0
+            while count < len(records) and size < APPEND_BYTES:
+                size += len(records[count].data)
+                count += 1
+            try:
+                self._append(records[:count])
+            except Fenced:
+                self._fenced = True
+                self._on_fenced()
+            records = records[count:]
+
+    def _append(self, records: list[Record]) -> None:
+        end = self.position + total(records)
+        delay, longest = RETRY_SECONDS
+        while self.position < end:
+            try:
+                position = self._log.append(self._run_id, self._epoch, self.position, records)
+                if position < self.position:
+                    # The store lost a tail (a power cut): readers are told how much.
+                    self._log.omit(self._run_id, self._epoch, position, self.position - position)
+                elif position in (self.position, end):
+                    self.position = position
+                else:
+                    raise Fenced("The run has another writer.")
+            except StoreUnavailable:
+                self._sleep(delay)
+                delay = min(2 * delay, longest)
+
+
+def unfinished(data: bytes) -> int:
+    """How many bytes at the end of `data` are the beginning of a UTF-8 character whose rest has not come."""
+    for back in range(1, min(3, len(data)) + 1):
+        byte = data[-back]
+        if byte < 0x80:
+            return 0
+        if byte >= 0xC0:
+            length = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            if byte in (0xC0, 0xC1) or byte > 0xF4 or back >= length:
+                return 0
+            return back if _may_begin(data[-back:]) else 0
+    return 0
+
+
+def _may_begin(part: bytes) -> bool:
+    # The decoder reports "unexpected end of data" for a prefix of a valid character and something else for garbage.
+    try:
+        part.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data"
+    return False

@@ -1,0 +1,1 @@
+"""The store: the only files that speak Redis. Executors and viewers meet nowhere else."""

@@ -1,0 +1,109 @@
+"""The log: a run's output as a Redis Stream whose ids are byte offsets; the record, and the bus that followers read."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from app.errors import Fenced
+from app.model import Kind, Record, Stream
+from app.store.connection import store_errors
+from app.store.scripts import APPEND, OMIT
+
+Cursor = tuple[int, int]
+
+
+def log_key(run_id: str) -> str:
+    """The stream's key."""
+    return f"run:{run_id}:log"
+
+
+class Log:
+    """Append, read and wait; `client` runs commands, `waiter` is a client whose timeout allows for blocking reads."""
+
+    def __init__(self, client: Any, waiter: Any, node: str) -> None:
+        self._client, self._waiter = client, waiter
+        self._append, self._omit = client.register_script(APPEND), client.register_script(OMIT)
+        self._wake_key = f"wake:{node}"
+        self._woken = "$"
+
+    def append(self, run_id: str, epoch: int, expected: int, records: Sequence[Record]) -> int:
+        """Write output records that follow each other from byte `expected` on; answers the position now.
+
+        Another answer than the end of the last record means that nothing was written.
+
+        Raises: Fenced after the run's end or in another epoch; StoreUnavailable, and then the call may be repeated.
+        """
+        args: list[Any] = [epoch, expected]
+        for record in records:
+            args += (str(record.stream), f"{record.time:.3f}", record.line, record.data)
+        with store_errors():
+            return self._answer(self._append(keys=[f"run:{run_id}", log_key(run_id)], args=args))
+
+    def omit(self, run_id: str, epoch: int, expected: int, length: int) -> int:
+        """Write that `length` bytes are missing from `expected` on; answers and raises as append."""
+        with store_errors():
+            keys = [f"run:{run_id}", log_key(run_id)]
+            return self._answer(self._omit(keys=keys, args=[epoch, expected, length]))
+
+    @staticmethod
+    def _answer(position: int) -> int:
+        if position < 0:
+            raise Fenced("The run has ended, or has another writer.")
+        return position
+
+    def read(self, run_id: str, after: Cursor, count: int) -> list[Record]:
+        """Up to `count` records after a cursor, in order."""
+        with store_errors():
+            found = self._client.xrange(log_key(run_id), min=f"({after[0]}-{after[1]}", count=count)
+        return [_record(*each) for each in found]
+
+    def end(self, run_id: str) -> Cursor:
+        """Where the log ends now."""
+        with store_errors():
+            found = self._client.xrevrange(log_key(run_id), count=1)
+        return _record(*found[0]).cursor if found else (0, 0)
+
+    def wait(self, after: Mapping[str, Cursor], seconds: float, count: int) -> dict[str, list[Record]]:
+        """New records of several runs at once, up to `count` for each; empty after `seconds` or a `wake`."""
+        streams: dict[Any, Any] = {log_key(run_id): f"{cursor[0]}-{cursor[1]}" for run_id, cursor in after.items()}
+        streams[self._wake_key] = self._woken
+        with store_errors():
+            answer = self._waiter.xread(streams, count=count, block=int(seconds * 1000)) or []
+        found: dict[str, list[Record]] = {}
+        for key, entries in answer:
+            name = key.decode()
+            if name == self._wake_key:
+                self._woken = entries[-1][0]
+            else:
+                found[name[4:-4]] = [_record(*each) for each in entries]
+        return found
+
+    def wake(self) -> None:
+        """Have `wait` of this node return, so that it asks for other runs too.
+
+        It is a write, which a full store refuses; then `wait` returns when its seconds are over.
+        """
+        with contextlib.suppress(Exception), store_errors():
+            self._client.xadd(self._wake_key, {"w": "1"}, maxlen=1, approximate=False)
+            self._client.expire(self._wake_key, 3600)
+
+
+def _record(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Record:
+    position, sequence = (int(part) for part in entry_id.split(b"-"))
+    kind = fields.get(b"k")
+    if kind is not None:
+        return Record(position, sequence, Kind(kind.decode()), omitted=int(fields.get(b"o", 0)))
+    return Record(
+        position,
+        data=fields[b"d"],
+        stream=Stream(fields[b"s"].decode()),
+        time=float(fields[b"t"]),
+        line=int(fields[b"n"]),
+    )
+
+
+def total(records: Iterable[Record]) -> int:
+    """The number of bytes in `records`."""
+    return sum(len(record.data) for record in records)

@@ -1,0 +1,138 @@
+"""Run records: one hash a run, with exactly one final status; each user's history; which runs are live, and where."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from app.model import Run, Status, User
+from app.store.connection import store_errors
+from app.store.log import log_key
+from app.store.scripts import CHANGE, CREATE, FINISH
+
+KEY_SECONDS = 86_400
+LIVE = "runs:live"
+
+
+class Runs:
+    """All that is stored of runs but their output; raises StoreUnavailable."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._create = client.register_script(CREATE)
+        self._change = client.register_script(CHANGE)
+        self._finish = client.register_script(FINISH)
+
+    def create(self, run: Run, key: str | None) -> Run:
+        """Store a new run, or find the one that the same user started with the same `key` within a day."""
+        keyed = f"key:{run.user.id}:{key}" if key else ""
+        keys = [keyed, f"run:{run.id}", log_key(run.id), f"user:{run.user.id}:runs", LIVE, _go(run.id)]
+        with store_errors():
+            found = self._create(keys=keys, args=[run.id, run.created, KEY_SECONDS, *_flat(_fields(run))]).decode()
+        return run if found == run.id else self.get(found) or run
+
+    def get(self, run_id: str) -> Run | None:
+        """The run, or None."""
+        with store_errors():
+            return _run(run_id, self._client.hgetall(f"run:{run_id}"))
+
+    def of_user(self, user_id: str, limit: int, before: float | None = None) -> list[Run]:
+        """A user's runs, newest first; `before` is a time of creation."""
+        newest = "+inf" if before is None else f"({before}"
+        with store_errors():
+            ids = self._client.zrevrangebyscore(f"user:{user_id}:runs", newest, "-inf", start=0, num=limit)
+            pipeline = self._client.pipeline(transaction=False)
+            for run_id in ids:
+                pipeline.hgetall(b"run:" + run_id)
+            answers = pipeline.execute()
+        runs = (_run(run_id.decode(), fields) for run_id, fields in zip(ids, answers, strict=True))
+        return [run for run in runs if run is not None]
+
+    def change(self, run_id: str, allowed: Iterable[Status], **values: Any) -> bool:
+        """Set fields where the status is one of `allowed`, and tell followers; False where it is another."""
+        keys = [f"run:{run_id}", log_key(run_id)]
+        with store_errors():
+            return bool(self._change(keys=keys, args=[f",{','.join(allowed)},", *_flat(_texts(values))]))
+
+    def finish(self, run_id: str, epoch: int | None, status: Status, **values: Any) -> bool:
+        """Give the run its final status; False where it has one, or another epoch."""
+        keys = [f"run:{run_id}", log_key(run_id), LIVE, _go(run_id)]
+        texts = _texts({"status": status, "ended": time.time(), **values})
+        with store_errors():
+            return bool(self._finish(keys=keys, args=["" if epoch is None else epoch, run_id, *_flat(texts)]))
+
+    def ask_to_stop(self, run_id: str) -> None:
+        """Delete the run's go: its executor sees that, wherever it is, and even a full store allows it."""
+        with store_errors():
+            self._client.delete(_go(run_id))
+
+    def may_go_on(self, run_id: str) -> bool:
+        """False once somebody asked the run to stop."""
+        with store_errors():
+            return bool(self._client.exists(_go(run_id)))
+
+    def renew(self, node: str, seconds: float) -> None:
+        """The node's proof of life."""
+        with store_errors():
+            self._client.set(f"node:{node}", "1", px=int(seconds * 1000))
+
+    def orphans(self, node: str) -> list[Run]:
+        """Live runs of nodes that give no proof of life; `node` is the one that asks."""
+        with store_errors():
+            ids = self._client.zrange(LIVE, 0, -1)
+            runs = [run for each in ids if (run := self.get(each.decode())) is not None and run.node != node]
+            return [run for run in runs if not self._client.exists(f"node:{run.node}")]
+
+
+def _go(run_id: str) -> str:
+    return f"run:{run_id}:go"
+
+
+def _texts(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: json.dumps(value) if isinstance(value, (dict, list, tuple)) else "" if value is None else value
+        for name, value in values.items()
+    }
+
+
+def _flat(fields: dict[str, Any]) -> list[Any]:
+    return [each for pair in fields.items() for each in pair]
+
+
+def _fields(run: Run) -> dict[str, Any]:
+    values = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
+    del values["id"], values["ended"]
+    values["user"] = dataclasses.astuple(run.user)
+    return _texts(values)
+
+
+def _run(run_id: str, fields: dict[bytes, bytes]) -> Run | None:
+    if not fields:
+        return None
+    texts = {name.decode(): value.decode() for name, value in fields.items()}
+
+    def number(name: str) -> float | None:
+        return float(texts[name]) if texts.get(name) else None
+
+    code = number("exit_code")
+    return Run(
+        id=run_id,
+        job=texts["job"],
+        title=texts["title"],
+        user=User(*json.loads(texts["user"])),
+        status=Status(texts["status"]),
+        created=float(texts["created"]),
+        executor=texts["executor"],
+        params=json.loads(texts["params"]),
+        started=number("started"),
+        ended=number("ended"),
+        exit_code=None if code is None else int(code),
+        message=texts["message"],
+        progress=tuple(json.loads(texts["progress"])) if texts.get("progress") else None,
+        position=int(texts["position"]),
+        epoch=int(texts["epoch"]),
+        node=texts["node"],
+    )
