@@ -1,0 +1,256 @@
+"""The catalogue of jobs: the decorator that makes a function a job, and finding them by name."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn, TypeVar, overload
+
+from pydantic import SecretStr
+
+from app.config import Settings
+from app.discovery import Loaded, Source, find_sources
+from app.errors import JobBroken, NotFound
+from app.parameters import Parameters, read_signature
+
+EXAMPLE = "list_spaces"
+MIN_SECRET = 6
+_EXAMPLE_MODULE = f"app.{EXAMPLE}"
+_MARK = "__realtime_job__"
+_NAME = re.compile(r"\w{1,100}", re.ASCII)
+_PASSWORD = re.compile(r"(://[^\s/@:]*:)[^\s/@]+@")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    title: str
+    executor: str
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+@overload
+def job(function: F, /) -> F: ...
+@overload
+def job(title: str | None = None, executor: str = "thread", secrets: Iterable[str] = ()) -> Callable[[F], F]: ...
+def job(title: Any = None, executor: str = "thread", secrets: Iterable[str] = ()) -> Any:
+    """Make a plain or async function a job: `@job`, or `@job(title=..., executor=..., secrets=...)`.
+
+    The function stays as it is. `title` is the page's heading (by default the function's name); `secrets` are texts of
+    at least 6 characters that no output may show.
+
+    Raises: TypeError or ValueError where an argument is wrong: the file then shows as broken.
+    """
+    if inspect.isfunction(title):
+        return job()(title)
+    if title is not None and not isinstance(title, str):
+        raise TypeError("@job: the title should be a text")
+    texts = _check_secrets(secrets)
+
+    def mark(function: F) -> F:
+        if not inspect.isfunction(function):
+            raise TypeError("@job stands above a function")
+        heading = " ".join((title or function.__name__.replace("_", " ")).split())
+        function.__dict__[_MARK] = _Mark(title=heading[:1].upper() + heading[1:], executor=executor, secrets=texts)
+        return function
+
+    return mark
+
+
+def _check_secrets(secrets: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(secrets, str):
+        raise TypeError("@job: secrets should be a list of texts, not one text")
+    texts = tuple(secrets)
+    if any(not isinstance(text, str) or len(text) < MIN_SECRET for text in texts):
+        raise ValueError(f"@job: each secret should be a text of at least {MIN_SECRET} characters")
+    return texts
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job: what the page shows of a function and how to call it; `where` is its file and line.
+
+    `injected` names what the function wants besides its parameters; a job with an `error` cannot be started.
+    """
+
+    name: str
+    title: str
+    where: str
+    function: Callable[..., Any] = field(repr=False)
+    summary: str = ""
+    help: str = ""
+    executor: str = "thread"
+    is_async: bool = False
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    parameters: Parameters = field(default=Parameters((), frozenset()), repr=False)
+    error: str | None = None
+
+    @property
+    def injected(self) -> frozenset[str]:
+        """Which of `running`, `token`, `user` and `run` the function takes."""
+        return self.parameters.injected
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of the parameters, as `Parameters` describes it."""
+        return self.parameters.schema
+
+    def parse(self, values: Mapping[str, object]) -> dict[str, Any]:
+        """As Parameters.parse."""
+        return self.parameters.parse(values)
+
+    def to_json(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """As Parameters.to_json."""
+        return self.parameters.to_json(params)
+
+
+class Catalog:
+    """All jobs by name; `executors` are those that this server has."""
+
+    def __init__(self, settings: Settings, executors: Iterable[str] = ("thread",)) -> None:
+        """Load every job file.
+
+        Raises: ConfigError where a place that `JOBS` names is not there.
+        """
+        self._executors = tuple(executors)
+        self._live = settings.environment == "development"
+        self._hidden = _secrets_of(settings)
+        default = type(settings).model_fields["jobs"].default
+        self._sources = find_sources((_EXAMPLE_MODULE, *settings.jobs), optional=frozenset((_EXAMPLE_MODULE, *default)))
+        self._loaded = {source: source.load() for source in self._sources}
+        self._guard = threading.Lock()
+        self._last: dict[str, tuple[Job, ...]] = {}
+        self._jobs: dict[str, Job] = {}
+        self._build()
+
+    def jobs(self) -> list[Job]:
+        """Every job by title, broken ones too."""
+        return sorted(self._jobs.values(), key=lambda each: (each.title.casefold(), each.name))
+
+    def get(self, name: str) -> Job:
+        """The job called `name`.
+
+        Raises: NotFound; JobBroken with the reason.
+        """
+        found = self._jobs.get(name)
+        if found is None:
+            raise NotFound("There is no such job.")
+        if found.error is not None:
+            raise JobBroken(found.error)
+        return found
+
+    @property
+    def example(self) -> Job:
+        """The job that starts where none is named.
+
+        Raises: JobBroken.
+        """
+        return self.get(EXAMPLE)
+
+    def refresh(self) -> None:
+        """In development: load what was saved since. Files are read and imported here, so call it in a thread."""
+        if not self._live:
+            return
+        with self._guard:
+            changed: list[Source] = [source for source in self._sources if source.changed()]
+            for source in changed:
+                self._loaded[source] = source.load()
+            if changed:
+                self._build()
+
+    def _build(self) -> None:
+        jobs: dict[str, Job] = {}
+        found = [loaded for source in self._sources for loaded in self._loaded[source]]
+        seen: set[int] = set()
+        for loaded in found:
+            if loaded.module is not None:
+                made = tuple(self._make(loaded, function) for function in _marked(loaded, seen))
+                self._last[loaded.label] = made
+                for each in made:
+                    _add(jobs, each)
+        # broken files come last, since a name that a working job has is that job's
+        for loaded in found:
+            if loaded.module is None:
+                for each in self._broken(loaded):
+                    _add(jobs, each)
+        self._jobs = jobs
+
+    def _broken(self, loaded: Loaded) -> tuple[Job, ...]:
+        error = loaded.error
+        for text in self._hidden:
+            error = error.replace(text, "***")
+        error = _PASSWORD.sub(r"\1***@", error)
+        name = re.sub(r"\W", "_", loaded.name, flags=re.ASCII)[:100]
+        before = self._last.get(loaded.label) or (Job(name, loaded.label, loaded.label, _refuse(error)),)
+        return tuple(_break(each, error) for each in before)
+
+    def _make(self, loaded: Loaded, function: Callable[..., Any]) -> Job:
+        mark: _Mark = function.__dict__[_MARK]
+        where = f"{loaded.label}, line {inspect.unwrap(function).__code__.co_firstlineno}"
+        name = function.__name__
+        lines = (inspect.getdoc(function) or "").split("\n", 1)
+        made = Job(
+            name=name,
+            title=mark.title,
+            where=where,
+            function=function,
+            summary=lines[0].strip(),
+            help=lines[1].strip() if len(lines) > 1 else "",
+            executor=mark.executor,
+            is_async=inspect.iscoroutinefunction(function),
+            secrets=mark.secrets,
+        )
+        try:
+            self._check(made)
+            return replace(made, parameters=read_signature(function))
+        except JobBroken as error:
+            made = replace(made, name=re.sub(r"\W", "_", name, flags=re.ASCII)[:100])
+            return _break(made, f"{where}: {error}")
+
+    def _check(self, made: Job) -> None:
+        if not _NAME.fullmatch(made.name):
+            raise JobBroken(f"the function's name `{made.name}` should have letters a to z, digits and `_` alone")
+        if made.executor not in self._executors:
+            names = ", ".join(f'"{name}"' for name in self._executors)
+            raise JobBroken(f'executor "{made.executor}" is not available here; this server has: {names}')
+        if inspect.isgeneratorfunction(made.function) or inspect.isasyncgenfunction(made.function):
+            raise JobBroken("a job has no `yield`: what it prints is its output")
+
+
+def _marked(loaded: Loaded, seen: set[int]) -> list[Callable[..., Any]]:
+    found: list[Callable[..., Any]] = []
+    for value in list(vars(loaded.module).values()):
+        if inspect.isfunction(value) and _MARK in value.__dict__ and id(value) not in seen:
+            seen.add(id(value))
+            found.append(value)
+    return found
+
+
+def _add(jobs: dict[str, Job], new: Job) -> None:
+    first = jobs.get(new.name)
+    if first is not None:
+        number = next(number for number in range(2, len(jobs) + 3) if f"{new.name}-{number}" not in jobs)
+        error = new.error or f"{new.where}: a job called `{new.name}` is in {first.where} already; rename one of them"
+        new = replace(_break(new, error), name=f"{new.name}-{number}")
+    jobs[new.name] = new
+
+
+def _break(whole: Job, error: str) -> Job:
+    return replace(whole, error=error, function=_refuse(error))
+
+
+def _refuse(error: str) -> Callable[..., NoReturn]:
+    def refuse(*_args: object, **_kwargs: object) -> NoReturn:
+        raise JobBroken(error)
+
+    return refuse
+
+
+def _secrets_of(settings: Settings) -> tuple[str, ...]:
+    values = [value for each in vars(settings).values() for value in (each if isinstance(each, tuple) else (each,))]
+    return tuple(
+        value.get_secret_value() for value in values if isinstance(value, SecretStr) and value.get_secret_value()
+    )

@@ -1,0 +1,214 @@
+"""The parameters of a job: from the function's signature, by pydantic, to values for the call and the page's form."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Annotated, Any, Optional
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from app.errors import InvalidParameters, JobBroken
+from app.shapes import NEEDED, UnsupportedError, shape
+
+INJECTED = frozenset({"running", "token", "user", "run"})
+MAX_COMPLAINTS = 20  # unknown names that one answer lists
+_SHOWN = 40  # characters of an unknown name
+_CONFIG = ConfigDict(allow_inf_nan=False)
+_MISSING = inspect.Parameter.empty
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter: `schema` is what the form shows, the rest checks values."""
+
+    name: str
+    clean: Callable[[object], object]
+    adapter: TypeAdapter[Any]
+    schema: dict[str, Any]
+    make_default: Callable[[], Any] | None
+
+    def parse(self, value: object) -> Any:
+        """The value for the call.
+
+        Raises: ValueError with a sentence.
+        """
+        exact = self.clean(value)
+        try:
+            return self.adapter.validate_python(exact)
+        except ValidationError as error:
+            raise ValueError(_sentence(error)) from None
+        except Exception as error:  # noqa: BLE001 - a validator that the job's author wrote may raise anything
+            raise ValueError(f"The check of this value failed ({type(error).__name__}).") from None
+
+    def default(self) -> Any:
+        """The value where none is given.
+
+        Raises: ValueError where one is needed.
+        """
+        if self.make_default is None:
+            raise ValueError(NEEDED)
+        return self.make_default()
+
+
+class Parameters:
+    """The parameters of one job in the order of its signature.
+
+    `schema` is a JSON Schema without references: `{"type": "object", "properties": {NAME: {"title", "description"?,
+    "default"?, ...}}, "required": [NAME, ...], "additionalProperties": false}`. A property is `{"type": "integer" |
+    "number" | "boolean" | "string"}` with the constraints of its type, `"format": "date" | "time" | "date-time" |
+    "decimal"` on strings, `"enum": [...]` for a choice, `{"type": "array", "items": {...}}` for a list, and
+    `{"anyOf": [{...}, {"type": "null"}]}` for one that may be left empty.
+    """
+
+    def __init__(self, parameters: tuple[Parameter, ...], injected: frozenset[str]) -> None:
+        self._parameters = {each.name: each for each in parameters}
+        self.injected = injected
+        self.schema: dict[str, Any] = {
+            "type": "object",
+            "properties": {each.name: each.schema for each in parameters},
+            "required": [each.name for each in parameters if each.make_default is None],
+            "additionalProperties": False,
+        }
+
+    def parse(self, values: Mapping[str, object]) -> dict[str, Any]:
+        """Every parameter's value for the call, from a form's strings or from typed JSON; defaults fill the gaps.
+
+        An empty string is None where None is allowed, and a text given for a list is one item per line.
+
+        Raises: InvalidParameters with a sentence per wrong or unknown name.
+        """
+        if not isinstance(values, Mapping):
+            raise InvalidParameters({"params": "Parameters are an object of names and values."})
+        unknown = (name for name in values if name not in self._parameters)
+        wrong = {_printable(name): "There is no such parameter." for name in islice(unknown, MAX_COMPLAINTS)}
+        result = {}
+        for name, parameter in self._parameters.items():
+            try:
+                result[name] = parameter.parse(values[name]) if name in values else parameter.default()
+            except ValueError as error:
+                wrong[name] = str(error)
+        if wrong:
+            raise InvalidParameters(wrong)
+        return result
+
+    def to_json(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """What `parse` gave, as JSON has it: dates as ISO 8601 text, choices by value; `parse` reads it back alike."""
+        return {name: self._parameters[name].adapter.dump_python(value, mode="json") for name, value in params.items()}
+
+
+def read_signature(function: Callable[..., Any]) -> Parameters:
+    """The parameters of `function`.
+
+    Raises: JobBroken with a sentence that names the parameter which cannot be one.
+    """
+    found, injected = [], set()
+    for name, parameter in inspect.signature(function).parameters.items():
+        _check_kind(parameter)
+        if name in INJECTED:
+            injected.add(name)
+        else:
+            found.append(_read(function, parameter))
+    return Parameters(tuple(found), frozenset(injected))
+
+
+def _check_kind(parameter: inspect.Parameter) -> None:
+    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        raise JobBroken(f"parameter `{parameter}`: a job names each of its parameters; `*` and `**` are not possible")
+    if parameter.kind is parameter.POSITIONAL_ONLY:
+        raise JobBroken(f"parameter `{parameter.name}` is positional-only (before `/`): a job is called with names")
+
+
+def _read(function: Callable[..., Any], parameter: inspect.Parameter) -> Parameter:
+    name, default = parameter.name, parameter.default
+    kind = _resolve(function, name, parameter.annotation)
+    if isinstance(default, FieldInfo):
+        kind, default = Annotated[kind, default], _MISSING
+    elif default is None:
+        kind = Optional[kind]  # noqa: UP045 - a value here, and some kinds have no `|`
+    try:
+        checked = shape(kind)
+        adapter: TypeAdapter[Any] = TypeAdapter(checked.kind, config=_CONFIG)
+        schema = adapter.json_schema()
+    except UnsupportedError as error:
+        raise JobBroken(f"parameter `{name}`: {error}") from None
+    except Exception as error:  # noqa: BLE001 - pydantic raises many kinds for constraints that do not fit their type
+        raise JobBroken(f"parameter `{name}`: {_first_line(error)}") from None
+    make_default = _default(name, adapter, default)
+    return Parameter(name, checked.clean, adapter, _described(name, kind, schema, adapter, make_default), make_default)
+
+
+def _resolve(function: Callable[..., Any], name: str, annotation: Any) -> Any:
+    if annotation is _MISSING:
+        return str
+    holder: Any = types.SimpleNamespace(__annotations__={name: annotation})
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
+    try:
+        return typing.get_type_hints(holder, globalns=scope, include_extras=True)[name]
+    except Exception as error:  # noqa: BLE001 - an annotation in quotes is code of the author's
+        raise JobBroken(f"parameter `{name}`: its type cannot be read: {_first_line(error)}") from None
+
+
+def _default(name: str, adapter: TypeAdapter[Any], default: Any) -> Callable[[], Any] | None:
+    if default is _MISSING:
+        if adapter.get_default_value() is None:
+            return None
+
+        def make() -> Any:
+            some = adapter.get_default_value()
+            return None if some is None else some.value
+    else:
+
+        def make() -> Any:
+            return copy.deepcopy(default)
+
+    try:
+        adapter.validate_python(make())
+    except ValidationError as error:
+        raise JobBroken(f"parameter `{name}`: its default does not fit: {_sentence(error)}") from None
+    return make
+
+
+def _described(
+    name: str, kind: Any, schema: dict[str, Any], adapter: TypeAdapter[Any], make_default: Callable[[], Any] | None
+) -> dict[str, Any]:
+    notes = _notes(kind)
+    fields = [note for note in notes if isinstance(note, FieldInfo)]
+    human = name.strip("_").replace("_", " ") or name
+    title = next((field.title for field in fields if field.title), human[:1].upper() + human[1:])
+    texts = [note for note in notes if isinstance(note, str)]
+    texts += [field.description for field in fields if field.description]
+    described: dict[str, Any] = {"title": title, **({"description": texts[0]} if texts else {})}
+    described |= {key: value for key, value in schema.items() if key not in ("title", "description", "default")}
+    if make_default is not None:
+        described["default"] = adapter.dump_python(make_default(), mode="json")
+    return described
+
+
+def _notes(kind: Any) -> list[Any]:
+    parts = typing.get_args(kind)
+    if typing.get_origin(kind) is Annotated:
+        return [*parts[1:], *_notes(parts[0])]
+    return _notes(parts[0]) if types.NoneType in parts else []
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    item = next((f"Item {step + 1}: " for step in first["loc"] if isinstance(step, int)), "")
+    return item + first["msg"].removeprefix("Value error, ")[:300]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
+def _printable(name: object) -> str:
+    text = name if isinstance(name, str) else type(name).__name__
+    short = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return "".join(character if character.isprintable() else "?" for character in short)
