@@ -66,7 +66,7 @@ def _falls(number: int, rule: tuple[int, int]) -> bool:
     return number % rule[0] == rule[1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Person:
     """Somebody who can log in; `number` counts from 0."""
 

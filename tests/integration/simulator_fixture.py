@@ -23,8 +23,8 @@ class Simulator:
         self.url, self.process = url, process
         self._control = url.removesuffix("/v1") + "/_control"
 
-    def _ask(self, method: str, path: str = "", **fields: Any) -> dict[str, Any]:
-        answer = requests.request(method, self._control + path, json=fields, timeout=10)
+    def _ask(self, method: str, door: str = "", /, **fields: Any) -> dict[str, Any]:
+        answer = requests.request(method, self._control + door, json=fields, timeout=10)
         assert answer.ok, answer.text
         shown: dict[str, Any] = answer.json()
         return shown
