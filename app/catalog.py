@@ -14,10 +14,10 @@ from pydantic import SecretStr
 from app.config import Settings
 from app.discovery import Loaded, Source, find_sources
 from app.errors import JobBroken, NotFound
+from app.masking import SHORTEST
 from app.parameters import Parameters, read_signature
 
 EXAMPLE = "list_spaces"
-MIN_SECRET = 6
 _EXAMPLE_MODULE = f"app.{EXAMPLE}"
 _MARK = "__realtime_job__"
 _NAME = re.compile(r"\w{1,100}", re.ASCII)
@@ -64,8 +64,8 @@ def _check_secrets(secrets: Iterable[str]) -> tuple[str, ...]:
     if isinstance(secrets, str):
         raise TypeError("@job: secrets should be a list of texts, not one text")
     texts = tuple(secrets)
-    if any(not isinstance(text, str) or len(text) < MIN_SECRET for text in texts):
-        raise ValueError(f"@job: each secret should be a text of at least {MIN_SECRET} characters")
+    if any(not isinstance(text, str) or len(text) < SHORTEST for text in texts):
+        raise ValueError(f"@job: each secret should be a text of at least {SHORTEST} characters")
     return texts
 
 
@@ -251,6 +251,5 @@ def _refuse(error: str) -> Callable[..., NoReturn]:
 
 def _secrets_of(settings: Settings) -> tuple[str, ...]:
     values = [value for each in vars(settings).values() for value in (each if isinstance(each, tuple) else (each,))]
-    return tuple(
-        value.get_secret_value() for value in values if isinstance(value, SecretStr) and value.get_secret_value()
-    )
+    texts = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+    return tuple(text for text in texts if len(text) >= SHORTEST)

@@ -91,7 +91,7 @@ class Folder:
 
     def load(self) -> list[Loaded]:
         """As Source.load."""
-        self._stamp = self._now()
+        before = self._stamp = self._now()
         package = ModuleType(f"{_PACKAGE}{self._number}_{next(_numbers)}")
         package.__path__ = [str(self._path)]
         sys.modules[package.__name__] = package
@@ -104,7 +104,7 @@ class Folder:
         except OSError as error:
             return [Loaded(self._path.name, self._path.name, None, f"{self._path.name}: {error.strerror}")]
         found = [self._load(package.__name__, file) for file in files if file.name[0] not in "_."]
-        self._stamp = self._now() | self._stamp
+        self._stamp = _since(before, self._now())
         return found
 
     def _load(self, package: str, file: Path) -> Loaded:
@@ -135,16 +135,18 @@ class Module:
 
     def load(self) -> list[Loaded]:
         """As Source.load; where a new version fails, the rest of the program keeps the old one."""
-        self._stamp = self._now()
+        before = self._now()
         kept = _forget(self._name) if self._again else {}
         if self._again:
             _finder.again.add(self._name)
             importlib.invalidate_caches()
-        loaded = _import(self._name, self._name, self._name.rpartition(".")[2], None)
+        origin = self._origin()
+        folder = Path(origin).parent if origin else None
+        loaded = _import(self._name, self._name, self._name.rpartition(".")[2], folder)
         if loaded.module is None:
             sys.modules.update(kept)
         self._again = True
-        self._stamp = self._now() | self._stamp
+        self._stamp = _since(before, self._now())
         return [loaded]
 
     def changed(self) -> bool:
@@ -152,11 +154,14 @@ class Module:
         return self._now() != self._stamp
 
     def _now(self) -> _Stamp:
-        files = set(_sources(self._name))
-        with suppress(Exception):  # a broken parent package: its file is watched by nobody, a restart heals it
+        origin = self._origin()
+        return {file: _stat(file) for file in {*_sources(self._name), *([origin] if origin else [])}}
+
+    def _origin(self) -> str | None:
+        with suppress(Exception):  # a broken package above it: watched by nobody, a restart heals it
             spec = importlib.util.find_spec(self._name)
-            files |= {spec.origin} if spec and spec.origin else set()
-        return {file: _stat(file) for file in files}
+            return spec.origin if spec else None
+        return None
 
 
 def find_sources(names: tuple[str, ...], optional: frozenset[str]) -> list[Source]:
@@ -196,6 +201,11 @@ def _is_module(name: str) -> bool:
     except Exception:  # noqa: BLE001 - a package above it is there but broken: loading it will say how
         return True
     return spec is not None and spec.origin is not None
+
+
+def _since(before: _Stamp, after: _Stamp) -> _Stamp:
+    """What was known before the load, so that a file saved during it counts as changed."""
+    return {file: before.get(file, stamp) for file, stamp in after.items()}
 
 
 def _is_in(name: str, package: str) -> bool:
@@ -256,11 +266,11 @@ def explain(error: BaseException, label: str, folder: Path | None) -> str:
     place, message = label, str(error)
     if isinstance(error, SyntaxError):
         message = error.msg
-        if error.filename and error.lineno:
+        if error.filename and not error.filename.startswith("<"):
             place = f"{_label(Path(error.filename))}, line {error.lineno}"
     else:
         frames = [(Path(frame.f_code.co_filename), line) for frame, line in traceback.walk_tb(error.__traceback__)]
-        own = [(file, line) for file, line in frames if file.parent == folder or folder is None]
+        own = [(file, line) for file, line in frames if file.parent == folder]
         if own:
             place = f"{_label(own[-1][0])}, line {own[-1][1]}"
     if isinstance(error, ModuleNotFoundError) and folder and (folder / f"{error.name}.py").exists():

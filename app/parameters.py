@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 import types
 import typing
@@ -20,19 +19,27 @@ from app.shapes import NEEDED, UnsupportedError, shape
 INJECTED = frozenset({"running", "token", "user", "run"})
 MAX_COMPLAINTS = 20  # unknown names that one answer lists
 _SHOWN = 40  # characters of an unknown name
+_LONGEST = 300  # characters of a sentence
 _CONFIG = ConfigDict(allow_inf_nan=False)
 _MISSING = inspect.Parameter.empty
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter: `schema` is what the form shows, the rest checks values."""
+    """One parameter: `described` is its schema without the default, which `make_default` gives anew for each use."""
 
     name: str
     clean: Callable[[object], object]
     adapter: TypeAdapter[Any]
-    schema: dict[str, Any]
+    described: dict[str, Any]
     make_default: Callable[[], Any] | None
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The property as `Parameters.schema` shows it."""
+        if self.make_default is None:
+            return dict(self.described)
+        return {**self.described, "default": self.to_json(self.make_default())}
 
     def parse(self, value: object) -> Any:
         """The value for the call.
@@ -48,39 +55,47 @@ class Parameter:
             raise ValueError(f"The check of this value failed ({type(error).__name__}).") from None
 
     def default(self) -> Any:
-        """The value where none is given.
+        """The value where none is given, checked like one that the form sends.
 
         Raises: ValueError where one is needed.
         """
         if self.make_default is None:
             raise ValueError(NEEDED)
-        return self.make_default()
+        return self.parse(self.make_default())
+
+    def to_json(self, value: Any) -> Any:
+        """The value as JSON has it."""
+        return self.adapter.dump_python(value, mode="json", warnings=False, fallback=str)
 
 
 class Parameters:
-    """The parameters of one job in the order of its signature.
+    """The parameters of one job, in the order of its signature, and the names that are `injected` into the call."""
 
-    `schema` is a JSON Schema without references: `{"type": "object", "properties": {NAME: {"title", "description"?,
-    "default"?, ...}}, "required": [NAME, ...], "additionalProperties": false}`. A property is `{"type": "integer" |
-    "number" | "boolean" | "string"}` with the constraints of its type, `"format": "date" | "time" | "date-time" |
-    "decimal"` on strings, `"enum": [...]` for a choice, `{"type": "array", "items": {...}}` for a list, and
-    `{"anyOf": [{...}, {"type": "null"}]}` for one that may be left empty.
-    """
-
-    def __init__(self, parameters: tuple[Parameter, ...], injected: frozenset[str]) -> None:
+    def __init__(self, parameters: tuple[Parameter, ...] = (), injected: frozenset[str] = frozenset()) -> None:
         self._parameters = {each.name: each for each in parameters}
         self.injected = injected
-        self.schema: dict[str, Any] = {
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """A JSON Schema without references, and with defaults as of now.
+
+        `{"type": "object", "properties": {NAME: {"title", "description"?, "default"?, ...}}, "required": [NAME, ...],
+        "additionalProperties": false}`. A property has `"type": "integer" | "number" | "boolean" | "string"` with the
+        constraints of its type, on strings `"format": "date" | "time" | "date-time" | "decimal"`; or `"enum": [...]`
+        for a choice; or `"type": "array", "items": {...}` for a list; or `"anyOf": [{...}, {"type": "null"}]` around
+        one of these where it may be left empty.
+        """
+        return {
             "type": "object",
-            "properties": {each.name: each.schema for each in parameters},
-            "required": [each.name for each in parameters if each.make_default is None],
+            "properties": {name: each.schema for name, each in self._parameters.items()},
+            "required": [name for name, each in self._parameters.items() if each.make_default is None],
             "additionalProperties": False,
         }
 
     def parse(self, values: Mapping[str, object]) -> dict[str, Any]:
-        """Every parameter's value for the call, from a form's strings or from typed JSON; defaults fill the gaps.
+        """Every parameter's value for the call, from a form's texts or from typed JSON; defaults fill the gaps.
 
-        An empty string is None where None is allowed, and a text given for a list is one item per line.
+        An empty text is None where None is allowed, and a text given for a list is one item per line.
 
         Raises: InvalidParameters with a sentence per wrong or unknown name.
         """
@@ -100,7 +115,7 @@ class Parameters:
 
     def to_json(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """What `parse` gave, as JSON has it: dates as ISO 8601 text, choices by value; `parse` reads it back alike."""
-        return {name: self._parameters[name].adapter.dump_python(value, mode="json") for name, value in params.items()}
+        return {name: self._parameters[name].to_json(value) for name, value in params.items()}
 
 
 def read_signature(function: Callable[..., Any]) -> Parameters:
@@ -119,10 +134,13 @@ def read_signature(function: Callable[..., Any]) -> Parameters:
 
 
 def _check_kind(parameter: inspect.Parameter) -> None:
-    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-        raise JobBroken(f"parameter `{parameter}`: a job names each of its parameters; `*` and `**` are not possible")
+    name = parameter.name
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        raise JobBroken(f"parameter `*{name}`: a job names each of its parameters")
+    if parameter.kind is parameter.VAR_KEYWORD:
+        raise JobBroken(f"parameter `**{name}`: a job names each of its parameters")
     if parameter.kind is parameter.POSITIONAL_ONLY:
-        raise JobBroken(f"parameter `{parameter.name}` is positional-only (before `/`): a job is called with names")
+        raise JobBroken(f"parameter `{name}` is positional-only (before `/`), and a job is called with names")
 
 
 def _read(function: Callable[..., Any], parameter: inspect.Parameter) -> Parameter:
@@ -135,13 +153,14 @@ def _read(function: Callable[..., Any], parameter: inspect.Parameter) -> Paramet
     try:
         checked = shape(kind)
         adapter: TypeAdapter[Any] = TypeAdapter(checked.kind, config=_CONFIG)
-        schema = adapter.json_schema()
+        described = _described(name, _notes(kind), adapter.json_schema())
+        found = Parameter(name, checked.clean, adapter, described, _make_default(adapter, default))
     except UnsupportedError as error:
         raise JobBroken(f"parameter `{name}`: {error}") from None
     except Exception as error:  # noqa: BLE001 - pydantic raises many kinds for constraints that do not fit their type
-        raise JobBroken(f"parameter `{name}`: {_first_line(error)}") from None
-    make_default = _default(name, adapter, default)
-    return Parameter(name, checked.clean, adapter, _described(name, kind, schema, adapter, make_default), make_default)
+        raise JobBroken(f"parameter `{name}`: its type is wrong: {_first_line(error)}") from None
+    _check_default(found)
+    return found
 
 
 def _resolve(function: Callable[..., Any], name: str, annotation: Any) -> Any:
@@ -155,57 +174,53 @@ def _resolve(function: Callable[..., Any], name: str, annotation: Any) -> Any:
         raise JobBroken(f"parameter `{name}`: its type cannot be read: {_first_line(error)}") from None
 
 
-def _default(name: str, adapter: TypeAdapter[Any], default: Any) -> Callable[[], Any] | None:
-    if default is _MISSING:
-        if adapter.get_default_value() is None:
-            return None
+def _make_default(adapter: TypeAdapter[Any], default: Any) -> Callable[[], Any] | None:
+    if default is not _MISSING:
+        return lambda: default
+    if adapter.get_default_value() is None:
+        return None
 
-        def make() -> Any:
-            some = adapter.get_default_value()
-            return None if some is None else some.value
-    else:
+    def make() -> Any:
+        some = adapter.get_default_value()
+        return None if some is None else some.value
 
-        def make() -> Any:
-            return copy.deepcopy(default)
-
-    try:
-        adapter.validate_python(make())
-    except ValidationError as error:
-        raise JobBroken(f"parameter `{name}`: its default does not fit: {_sentence(error)}") from None
     return make
 
 
-def _described(
-    name: str, kind: Any, schema: dict[str, Any], adapter: TypeAdapter[Any], make_default: Callable[[], Any] | None
-) -> dict[str, Any]:
-    notes = _notes(kind)
+def _check_default(parameter: Parameter) -> None:
+    if parameter.make_default is None:
+        return
+    try:
+        parameter.default()
+    except ValueError as error:
+        raise JobBroken(f"parameter `{parameter.name}`: its default does not fit: {error}") from None
+
+
+def _described(name: str, notes: list[Any], schema: dict[str, Any]) -> dict[str, Any]:
     fields = [note for note in notes if isinstance(note, FieldInfo)]
     human = name.strip("_").replace("_", " ") or name
     title = next((field.title for field in fields if field.title), human[:1].upper() + human[1:])
-    texts = [note for note in notes if isinstance(note, str)]
-    texts += [field.description for field in fields if field.description]
-    described: dict[str, Any] = {"title": title, **({"description": texts[0]} if texts else {})}
-    described |= {key: value for key, value in schema.items() if key not in ("title", "description", "default")}
-    if make_default is not None:
-        described["default"] = adapter.dump_python(make_default(), mode="json")
-    return described
+    texts = [note if isinstance(note, str) else getattr(note, "description", None) for note in notes]
+    description = next((text for text in texts if text), None)
+    own = {key: value for key, value in schema.items() if key not in ("title", "description", "default")}
+    return {"title": title, **({"description": description} if description else {}), **own}
 
 
 def _notes(kind: Any) -> list[Any]:
     parts = typing.get_args(kind)
     if typing.get_origin(kind) is Annotated:
         return [*parts[1:], *_notes(parts[0])]
-    return _notes(parts[0]) if types.NoneType in parts else []
+    return [note for part in parts for note in _notes(part)] if types.NoneType in parts else []
 
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     item = next((f"Item {step + 1}: " for step in first["loc"] if isinstance(step, int)), "")
-    return item + first["msg"].removeprefix("Value error, ")[:300]
+    return item + first["msg"].removeprefix("Value error, ")[:_LONGEST]
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+    return (str(error).splitlines() or [type(error).__name__])[0][:_LONGEST]
 
 
 def _printable(name: object) -> str:

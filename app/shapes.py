@@ -18,7 +18,8 @@ from pydantic import WithJsonSchema
 SUPPORTED = "int, float, bool, str, Decimal, date, time, datetime, Literal, Enum, and Optional and lists of these"
 MAX_CHARACTERS = 100_000
 MAX_ITEMS = 1_000
-MAX_BITS = 3_300  # of a whole number: about 1,000 digits
+MAX_DIGITS = 1_000
+MAX_BITS = 3_322  # what 1,000 digits need
 NEEDED = "A value is needed."
 _SHOWN_CHOICES = 12
 _JSON_TYPES: dict[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
@@ -60,7 +61,7 @@ def shape(kind: Any) -> Shape:
     if origin is Literal:
         return _literal(parts)
     if isinstance(kind, EnumType):
-        return _choice(kind, {value.value: value for value in cast(type[Enum], kind)})
+        return _choice(kind, [(each.value, each) for each in cast(type[Enum], kind)])
     return _plain(kind)
 
 
@@ -101,25 +102,23 @@ def _clean_item(item: Shape, number: int, value: object) -> object:
 
 
 def _literal(values: tuple[Any, ...]) -> Shape:
-    rest = [value for value in values if value is not None]
-    if len(rest) < len(values):
-        return _union(None, (Literal[tuple(rest)], types.NoneType))
-    return _choice(Literal[values], {getattr(value, "value", value): value for value in values})
+    rest = tuple(value for value in values if value is not None)
+    if 0 < len(rest) < len(values):
+        return _union(None, (Literal[rest], types.NoneType))
+    return _choice(Literal[values], [(getattr(value, "value", value), value) for value in rest])
 
 
-def _choice(kind: Any, choices: dict[Any, Any]) -> Shape:
-    """`choices` maps what JSON and forms hold to what the function gets."""
-    if not choices or not all(_is_scalar(choice) for choice in choices):
+def _choice(kind: Any, choices: list[tuple[Any, Any]]) -> Shape:
+    """`choices` are pairs: what JSON and forms hold, and what the function gets."""
+    if not choices or not all(_is_scalar(choice) for choice, _ in choices):
         raise UnsupportedError(f"the choices of {_name(kind)} should be texts, numbers or booleans, and at least one")
-    exact = {(type(choice), choice): value for choice, value in choices.items()}
-    texts = {_text(choice): value for choice, value in choices.items()} | {
-        choice: value for choice, value in choices.items() if isinstance(choice, str)
-    }
-    shown = ", ".join(_text(choice) for choice in list(choices)[:_SHOWN_CHOICES])
+    exact = {(type(choice), choice): value for choice, value in choices}
+    texts = {_text(choice): value for choice, value in sorted(choices, key=lambda pair: isinstance(pair[0], str))}
+    shown = ", ".join(_text(choice) for choice, _ in choices[:_SHOWN_CHOICES])
     message = f"Please choose one of: {shown}{', ...' if len(choices) > _SHOWN_CHOICES else ''}."
 
     def clean(value: object) -> object:
-        if isinstance(value, kind if isinstance(kind, EnumType) else ()):
+        if any(value is each for _, each in choices):
             return value
         if isinstance(value, str | int | float) and (type(value), value) in exact:
             return exact[type(value), value]
@@ -127,8 +126,8 @@ def _choice(kind: Any, choices: dict[Any, Any]) -> Shape:
             return texts[value]
         raise ValueError(NEEDED if value == "" else message)
 
-    types_ = {_JSON_TYPES[type(choice)] for choice in choices}
-    schema = {"enum": list(choices), **({"type": types_.pop()} if len(types_) == 1 else {})}
+    names = {_JSON_TYPES[type(choice)] for choice, _ in choices}
+    schema = {"enum": [choice for choice, _ in choices], **({"type": names.pop()} if len(names) == 1 else {})}
     return Shape(Annotated[kind, WithJsonSchema(schema)], clean)
 
 
@@ -176,8 +175,8 @@ def _clean_number(value: object) -> object:
         raise ValueError("Input should be a number.")  # noqa: TRY004 - each wrong value is one kind of error
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
         raise ValueError("This number is too large.")
-    if isinstance(value, str):
-        _check_length(value)
+    if isinstance(value, str) and len(value) > MAX_DIGITS:
+        raise ValueError("This number is too large.")
     return _needed(value)
 
 
