@@ -30,17 +30,11 @@ def noisy(
     """
 
     def talk(source):
-        for number in range(1, lines + 1):
-            if not running():
-                return
-            print(f"{source}: line {number} of {lines}")
+        for _ in say(source, lines, running):
             time.sleep(pause)
 
     async def talk_async(source):
-        for number in range(1, lines + 1):
-            if not running():
-                return
-            print(f"{source}: line {number} of {lines}")
+        for _ in say(source, lines, running):
             await asyncio.sleep(pause)
 
     async def talk_in_tasks():
@@ -50,11 +44,18 @@ def noisy(
     for child in children:
         child.start()
     talk("job")
-    for child in children:
-        child.join()
     with ThreadPoolExecutor(threads) as pool:
         pool.map(talk, [f"worker {number}" for number in range(1, threads + 1)])
     asyncio.run(talk_in_tasks())
     logger.warning("logging: a warning")
     print("stderr: a line", file=sys.stderr)
     print("the last line has no newline", end="")
+
+
+def say(source, lines, running):
+    """Print `lines` lines, until Stop; the caller waits in between, in its own way."""
+    for number in range(1, lines + 1):
+        if not running():
+            return
+        print(f"{source}: line {number} of {lines}")
+        yield
