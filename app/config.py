@@ -2,74 +2,249 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from annotated_types import Ge, Le
+from dotenv.parser import parse_stream
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import ConfigError
 
 ENV_FILE = Path("webexintegration.env")
+SHORTEST_SECRET = 16
+LONGEST_SHOWN = 60
+# Settings whose wrong value is not shown: it may hold a password or a key.
+SECRET = frozenset({"client_secret", "secret_key", "token_keys", "redis_url", "client_id"})
+
+
+def _url(value: str, schemes: tuple[str, ...], example: str) -> str:
+    """`value`, if it is an address of one of `schemes`; the example is all that an error shows of an address."""
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in schemes and bool(parts.path if parts.scheme == "unix" else parts.hostname)
+        _ = parts.port
+    except ValueError:
+        good = False
+    if not good or not value.isprintable() or " " in value:
+        raise ValueError(f"expected an address such as {example}")
+    return value
+
+
+def _http_url(value: str) -> str:
+    url = _url(value, ("http", "https"), "https://host.example/v1") if value else value
+    if urlsplit(url).username is not None or urlsplit(url).fragment:
+        raise ValueError("expected an address without user, password and fragment")
+    return url
+
+
+def _redirect_url(value: str) -> str:
+    url = _http_url(_url(value, ("http", "https"), "https://host.example/redirect"))
+    if urlsplit(url).path != "/redirect" or urlsplit(url).query:
+        raise ValueError("expected an address that ends in /redirect, such as https://host.example/redirect")
+    return url
+
+
+def _redis_url(value: str) -> str:
+    return _url(value, ("redis", "rediss", "unix"), "redis://host:6379/0 or unix:///path/of/socket") if value else value
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(_url(value, ("http", "https"), "https://host.example:8443"))
+    if f"{parts.scheme}://{parts.netloc}" != value or parts.username is not None:
+        raise ValueError("expected origins such as https://host.example:8443, without a path")
+    return value
+
+
+def _host(value: str) -> str:
+    if not value.replace(".", "").replace("-", "").replace(":", "").isalnum() or not value.isascii():
+        raise ValueError("expected a host name or an IP address to listen on")
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+RedirectUrl = Annotated[str, AfterValidator(_redirect_url)]
+Origin = Annotated[str, AfterValidator(_origin)]
+Host = Annotated[str, AfterValidator(_host)]
+
+
+def _own_redirect(data: dict[str, Any]) -> str:
+    return f"http://localhost:{data.get('port', 5000)}/redirect"
 
 
 class Settings(BaseSettings):
     """Every setting by its name in the environment, in upper case; `docs/settings.md` is made from the descriptions."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_file_encoding="utf-8")
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_ignore_empty=True,
+        env_file_encoding="utf-8",
+        hide_input_in_errors=True,
+        validate_default=False,
+    )
 
+    # Server
+    environment: Literal["development", "production"] = Field(
+        "development", description="`production` starts only with keys, a store and a login provider of its own."
+    )
+    host: Host = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(5000, ge=1, le=65535, description="TCP port to listen on.")
+    async_stack: Literal["eventlet", "threading"] = Field("eventlet", description="How the web server waits.")
+    max_connections: int = Field(2000, ge=10, le=100_000, description="Most connections at one time; more wait.")
+    threads: int = Field(200, ge=4, le=10_000, description="Threads that answer, with `ASYNC_STACK=threading`.")
     # Login
     client_id: str = Field("", description="OAuth client id of the integration; empty: the local stand-in is used.")
     client_secret: SecretStr = Field(SecretStr(""), description="OAuth client secret of the integration.")
-    redirect_uri: str = Field(
-        "http://localhost:5000/redirect", description="OAuth redirect URI; also tells the address that visitors use."
+    redirect_uri: RedirectUrl = Field(
+        default_factory=_own_redirect,
+        description="OAuth redirect URI; also the address that visitors use. Empty: `http://localhost:PORT/redirect`.",
     )
     scope: str = Field("spark:all spark:kms", description="OAuth scopes, separated by spaces.")
     provider_name: str = Field("Webex", description="The provider's name, as pages show it.")
-    provider_url: str = Field("https://webexapis.com/v1", description="The provider's address as this server reaches it.")
-    provider_public_url: str = Field("", description="The same as browsers reach it; empty: `PROVIDER_URL`.")
-    revocation_url: str = Field("", description="RFC 7009 revocation address, asked at logout; empty: none.")
-    # Server
-    environment: Literal["development", "production"] = Field(
-        "development", description="`production` refuses to start without keys of its own."
-    )
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(5000, ge=1, le=65535, description="TCP port to listen on.")
-    async_stack: Literal["eventlet", "threading"] = Field("eventlet", description="How the web server waits.")
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    provider_url: HttpUrl = Field("https://webexapis.com/v1", description="The provider as this server reaches it.")
+    provider_public_url: HttpUrl = Field("", description="The same as browsers reach it; empty: `PROVIDER_URL`.")
+    revocation_url: HttpUrl = Field("", description="RFC 7009 revocation address, asked at logout; empty: none.")
+    allowed_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
         (), description="Origins that may open the websocket, separated by commas; empty: that of `REDIRECT_URI`."
     )
     session_hours: int = Field(12, ge=1, le=24 * 30, description="Hours that a login lasts without use.")
-    # Store
-    redis_url: str = Field("", description="`redis://`, `rediss://` or `unix://`; empty: an embedded Valkey.")
-    redis_timeout: float = Field(5.0, gt=0, le=60, description="Seconds that one Redis command may take.")
-    redis_connections: int = Field(64, ge=4, le=10_000, description="Most Redis connections for commands.")
     secret_key: SecretStr = Field(SecretStr(""), description="Signs what browsers send back; empty: made in `KEY_DIR`.")
     token_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Fernet keys that encrypt tokens, newest first, by commas; empty: made in `KEY_DIR`."
     )
     key_dir: Path = Field(Path("instance"), description="Folder for keys that are made at the first start.")
+    # Store
+    redis_url: RedisUrl = Field("", description="`redis://`, `rediss://` or `unix://`; empty: an embedded Valkey.")
+    redis_timeout: float = Field(
+        5.0, gt=0, le=60, allow_inf_nan=False, description="Seconds that one Redis command may take."
+    )
+    redis_connections: int = Field(64, ge=4, le=10_000, description="Most Redis connections for commands.")
+    data_dir: Path = Field(Path("redis_data"), description="Folder where the embedded Valkey keeps runs and output.")
     # Jobs
-    jobs: Annotated[tuple[str, ...], NoDecode] = Field(("jobs",), description="Folders and modules with jobs, by commas.")
+    jobs: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("jobs",), description="Folders and modules with jobs, separated by commas."
+    )
+    node_runs: int = Field(100, ge=1, le=10_000, description="Most runs of a web process at one time.")
     # Output
     record_bytes: int = Field(65_536, ge=1024, le=1_048_576, description="Most bytes of output in one record.")
-    pipe_bytes: int = Field(4_194_304, ge=65_536, description="Bytes of output that wait for the log; then the job waits.")
-    window_bytes: int = Field(1_048_576, ge=65_536, description="Bytes sent to a viewer before it acknowledges.")
+    pipe_bytes: int = Field(
+        4_194_304, ge=65_536, le=1 << 30, description="Bytes of output that wait for the log; then the job waits."
+    )
+    window_bytes: int = Field(
+        1_048_576, ge=65_536, le=1 << 30, description="Bytes sent to a viewer before it acknowledges."
+    )
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins that may open the websocket; never empty."""
+        visitors = urlsplit(self.redirect_uri)
+        return self.allowed_origins or (f"{visitors.scheme}://{visitors.netloc}",)
 
     @field_validator("allowed_origins", "jobs", "token_keys", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.client_id and not self.client_secret.get_secret_value():
+            raise ValueError("CLIENT_SECRET: missing, but CLIENT_ID is set: the two go together")
+        if self.client_secret.get_secret_value() and not self.client_id:
+            raise ValueError("CLIENT_ID: missing, but CLIENT_SECRET is set: the two go together")
+        if 0 < len(self.secret_key.get_secret_value()) < SHORTEST_SECRET:
+            raise ValueError(f"SECRET_KEY: expected at least {SHORTEST_SECRET} characters")
+        if self.environment == "production":
+            self._check_production()
+        return self
+
+    def _check_production(self) -> None:
+        needed = ("client_id", "client_secret", "secret_key", "token_keys", "redis_url")
+        for name in needed:
+            value = getattr(self, name)
+            if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
+                raise ValueError(f"{name.upper()}: missing, and ENVIRONMENT=production makes up nothing by itself")
+        visitors = urlsplit(self.redirect_uri)
+        if visitors.scheme != "https" and visitors.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("REDIRECT_URI: expected an https address, since ENVIRONMENT=production")
+
 
 def load_settings(env_file: Path | None = ENV_FILE, **overrides: Any) -> Settings:
-    """Read the settings; `overrides` win over the environment, which wins over `env_file`.
+    """Read the settings; `overrides` win over the environment, which wins over `env_file`; empty values count as none.
 
     Raises: ConfigError with one line that names the wrong setting.
     """
     try:
+        _check_file(env_file)
         return Settings(_env_file=env_file, **overrides)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]).upper() if first["loc"] else "settings"
-        raise ConfigError(f"{name}: {first['msg']} (got {first['input']!r})") from None
+        raise ConfigError(_sentence(error)) from None
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """The environment for a child process: this one's with `changes`, whose names are settings in lower case."""
+    return {**os.environ, **{name.upper(): value for name, value in changes.items()}}
+
+
+def expectation(name: str) -> str:
+    """What a right value of a setting looks like, for people: `a whole number from 1 to 65535`."""
+    field = Settings.model_fields[name]
+    kind = field.annotation
+    if kind in (int, float):
+        return f"a {'whole ' if kind is int else ''}number{_limits(field)}"
+    choices = getattr(kind, "__args__", ())
+    if all(isinstance(choice, str) for choice in choices) and choices:
+        return " or ".join(choices)
+    return "texts separated by commas" if choices else "a text"
+
+
+def _limits(field: FieldInfo) -> str:
+    low = next((f" from {limit.ge} to" for limit in field.metadata if isinstance(limit, Ge)), " above 0 and up to")
+    high = next(limit.le for limit in field.metadata if isinstance(limit, Le))
+    return f"{low} {high}"
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    reason = first.get("ctx", {}).get("error")
+    if not first["loc"]:
+        return str(reason)
+    name = str(first["loc"][0]).lower()
+    if name not in Settings.model_fields:
+        return _unknown(name)
+    wanted = str(reason) if isinstance(reason, ValueError) else f"expected {expectation(name)}"
+    return f"{name.upper()}: {wanted}{_shown(name, first['input'])}"
+
+
+def _shown(name: str, value: object) -> str:
+    text = repr(value)
+    if name in SECRET or "@" in text:
+        return ""
+    return f", got {text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + '...'}"
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, Settings.model_fields, 1)
+    hint = f"; is {near[0].upper()} meant?" if near else ""
+    return f"{name.upper()[:LONGEST_SHOWN]}: there is no such setting{hint}"
+
+
+def _check_file(path: Path | None) -> None:
+    """Find what the reader of such files would pass over in silence."""
+    if path is None or not path.exists():
+        return
+    try:
+        with path.open(encoding="utf-8") as file:
+            wrong = next((line for line in parse_stream(file) if line.error or (line.key and line.value is None)), None)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: it is no UTF-8 text") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    if wrong is not None:
+        raise ConfigError(f"{path}: line {wrong.original.line} is not of the form NAME=value")
