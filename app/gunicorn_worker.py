@@ -1,0 +1,186 @@
+"""gunicorn's workers for both legs of the async stack: they end with open websockets, and end the runs before.
+
+gunicorn 26 dropped its eventlet worker; this one patches nothing: only the sockets that it hands out are green.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import eventlet
+import eventlet.hubs
+from eventlet.greenio import GreenSocket
+from eventlet.wsgi import WSGI_LOCAL
+from gunicorn.workers.base_async import AsyncWorker
+from gunicorn.workers.gthread import ThreadWorker
+
+# A client that neither sends nor takes a byte for so long is gone; websockets ping each other more often.
+STALLED_SECONDS = 60
+# The master kills at its graceful timeout: all is done a little before. Runs have the first part of the time.
+MARGIN_SECONDS = 0.5
+RUNS_SHARE = 0.6
+# What runs wrote last is on its way to the viewers.
+LAST_WORDS_SECONDS = 0.2
+
+
+def _upgrades(request: Any) -> bool:
+    return any(name == "UPGRADE" for name, _ in request.headers)
+
+
+def _cut(client: Any) -> None:
+    """Have whoever reads from this socket see its end."""
+    with contextlib.suppress(OSError):
+        client.shutdown(socket.SHUT_RDWR)
+
+
+def _end_runs(worker: Any) -> None:
+    shutdown: Callable[[float], object] | None = getattr(worker.wsgi, "extensions", {}).get("shutdown")
+    if shutdown is None:
+        return
+    try:
+        shutdown(worker.cfg.graceful_timeout * RUNS_SHARE)
+    except Exception:
+        worker.log.exception("The runs could not be ended.")
+
+
+class EventletWorker(AsyncWorker):  # type: ignore[misc] # gunicorn has no types
+    """Serves each connection in a greenlet; connections beyond `worker_connections` wait."""
+
+    alive: bool
+
+    def init_process(self) -> None:
+        """Start with a hub of this process, not the master's; os.sendfile cannot wait on green sockets."""
+        eventlet.hubs.use_hub()
+        self.cfg.set("sendfile", False)
+        self._pool = eventlet.GreenPool(self.worker_connections)
+        # Open connections, and whether each may be cut: it is idle, or a websocket.
+        self._cuttable: dict[Any, bool] = {}
+        super().init_process()
+
+    def run(self) -> None:
+        """Serve until told to stop, or left alone by the master."""
+        acceptors = [eventlet.spawn(self._accept, GreenSocket(each.sock)) for each in self.sockets]
+        while self.alive and self.ppid == os.getppid():
+            self.notify()
+            self._wait_for_signal(1.0)
+        self.alive = False
+        deadline = time.monotonic() + self.cfg.graceful_timeout - MARGIN_SECONDS
+        for acceptor in acceptors:
+            acceptor.kill()
+        for listener in self.sockets:
+            listener.close()
+        _end_runs(self)
+        eventlet.sleep(LAST_WORDS_SECONDS)
+        while self._pool.running() and time.monotonic() < deadline:
+            for client, cuttable in list(self._cuttable.items()):
+                if cuttable:
+                    _cut(client)
+            eventlet.sleep(0.05)
+
+    def _wait_for_signal(self, seconds: float) -> None:
+        """Python writes a byte into this pipe with each signal."""
+        with contextlib.suppress(TimeoutError, BlockingIOError):
+            eventlet.hubs.trampoline(self.PIPE[0], read=True, timeout=seconds, timeout_exc=TimeoutError)
+            os.read(self.PIPE[0], 4096)
+
+    def _accept(self, listener: Any) -> None:
+        while True:
+            try:
+                client, address = listener.accept()
+            except OSError:
+                # Out of file descriptors, mostly: those who wait may be served when others have gone.
+                self.log.exception("A connection could not be accepted.")
+                eventlet.sleep(0.5)
+                continue
+            self._pool.spawn_n(self._serve, listener, client, address)
+
+    def _serve(self, listener: Any, client: Any, address: Any) -> None:
+        client.settimeout(STALLED_SECONDS)
+        self._cuttable[client] = True
+        try:
+            self.handle(listener, client, address)
+        finally:
+            del self._cuttable[client]
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
+        """As the base, noting whether the request ends by itself."""
+        WSGI_LOCAL.already_handled = False
+        self._cuttable[sock] = _upgrades(req)
+        try:
+            return super().handle_request(listener_name, req, sock, addr)
+        finally:
+            self._cuttable[sock] = True
+
+    def is_already_handled(self, respiter: Any) -> bool:
+        """After a websocket nothing can be answered on its connection: eventlet leaves a mark."""
+        if WSGI_LOCAL.already_handled:
+            raise StopIteration
+        return bool(super().is_already_handled(respiter))
+
+    def timeout_ctx(self) -> Any:
+        """The time that a client has for sending a request's head."""
+        return eventlet.Timeout(self.cfg.keepalive, False)
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """As SIGTERM: an exit from within a signal handler would hit whichever greenlet is on."""
+        self.handle_exit(sig, frame)
+
+
+class ThreadsWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
+    """gunicorn's own worker with threads, which by itself would wait for websockets until it is killed."""
+
+    def init_process(self) -> None:
+        """As the base."""
+        self._websockets: set[Any] = set()
+        super().init_process()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """As the base, and end the runs beside it."""
+        if self.alive:
+            threading.Thread(target=self._end, daemon=True).start()
+        super().handle_exit(sig, frame)
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """As SIGTERM: runs are ended and recorded in each case."""
+        self.handle_exit(sig, frame)
+
+    def is_parent_alive(self) -> bool:
+        """As the base; without a master the runs end too."""
+        alive = bool(super().is_parent_alive())
+        if not alive:
+            self.handle_exit(signal.SIGTERM, None)
+        return alive
+
+    def _end(self) -> None:
+        _end_runs(self)
+        time.sleep(LAST_WORDS_SECONDS)
+        while True:
+            for client in list(self._websockets):
+                _cut(client)
+            time.sleep(0.05)
+
+    def handle(self, conn: Any) -> Any:
+        """As the base, with a limit to a client's silence: the sockets block, so the kernel has to end it."""
+        limit = struct.pack("ll", STALLED_SECONDS, 0)
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        return super().handle(conn)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """As the base, noting websockets."""
+        if not _upgrades(req):
+            return super().handle_request(req, conn)
+        self._websockets.add(conn.sock)
+        try:
+            return super().handle_request(req, conn)
+        finally:
+            self._websockets.discard(conn.sock)
