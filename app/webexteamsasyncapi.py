@@ -157,11 +157,25 @@ def next_page(here: URL, following: URL | None) -> URL | None:
     """
     if following is None:
         return None
-    if (following.scheme, following.authority) != (here.scheme, here.authority):
+    if _server(following) != _server(here):
         raise WebexError(f"Webex names a next page on another server ({following.host}): it was not asked for.")
     if following == here:
         raise WebexError("Webex names a page as the next one after itself.")
     return following
+
+
+def _address(text: str) -> URL:
+    try:
+        url = URL(text)
+    except ValueError:
+        url = URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise WebexError(f"{text!r} is no http or https address.")
+    return url
+
+
+def _server(url: URL) -> tuple[object, ...]:
+    return url.scheme, url.host, url.port, url.user
 
 
 class WebexTeamsAsyncAPI:
@@ -173,9 +187,7 @@ class WebexTeamsAsyncAPI:
 
     def __init__(self, token: Callable[[], str], base_url: str = DEFAULT_URL) -> None:
         self._token = token
-        self._base = URL(base_url)
-        if self._base.scheme not in ("http", "https") or not self._base.host:
-            raise WebexError(f"{base_url!r} is no http or https address.")
+        self._base = _address(base_url)
         self._slots = asyncio.Semaphore(CONCURRENCY)
         self._session: aiohttp.ClientSession | None = None
 

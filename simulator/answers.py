@@ -53,11 +53,16 @@ class State:
     """Everything that changes while the stand-in runs."""
 
     def __init__(self, knobs: Knobs) -> None:
+        self._first = knobs
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything since the start."""
         self.grants = Grants()
         self.faults: list[Fault] = []
         self.counts: Counter[str] = Counter()
         self.recent: dict[str, deque[float]] = {}
-        self.turn(knobs)
+        self.turn(self._first)
 
     def turn(self, knobs: Knobs) -> None:
         """Take `knobs` from now on."""

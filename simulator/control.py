@@ -1,6 +1,6 @@
 """The control door, open only with `--control`: tests order faults there, turn knobs, and see tokens and counts.
 
-GET /_control shows everything; POST /_control/faults adds a Fault, DELETE removes all; PATCH /_control/knobs changes
+GET /_control shows everything, DELETE begins anew; POST /_control/faults adds a Fault, DELETE removes all; PATCH /_control/knobs changes
 knobs; POST /_control/expire {"kind": "access"|"refresh"} ends tokens; POST /_control/tokens {"user": 0} makes a pair.
 """
 
@@ -60,6 +60,12 @@ async def show(request: web.Request) -> web.Response:
     return _shown(request.app[STATE])
 
 
+async def reset(request: web.Request) -> web.Response:
+    """DELETE: everything since the start."""
+    request.app[STATE].reset()
+    return _shown(request.app[STATE])
+
+
 async def add_fault(request: web.Request) -> web.Response:
     """POST faults: one more, after those that wait."""
     state = request.app[STATE]
@@ -109,6 +115,7 @@ def control_app(state: State) -> web.Application:
     app.add_routes(
         [
             web.get("", show),
+            web.delete("", reset),
             web.post("/faults", add_fault),
             web.delete("/faults", clear_faults),
             web.patch("/knobs", turn_knobs),

@@ -18,7 +18,7 @@ from simulator.grants import Grant, Issued, RefusedError
 
 _PAGES = Environment(loader=PackageLoader("simulator"), autoescape=select_autoescape(), trim_blocks=True)
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
-LONGEST_QUERY = 8192
+LONGEST_QUERY = 4096
 
 
 class BadQuestionError(Exception):

@@ -29,6 +29,10 @@ class Simulator:
         shown: dict[str, Any] = answer.json()
         return shown
 
+    def reset(self) -> None:
+        """Forget all tokens, faults, counts and changed knobs."""
+        self._ask("DELETE")
+
     def fault(self, path: str = "/", **fault: Any) -> None:
         """Order a fault: `status`, `times`, `delay`, `retry_after`, `body`, `content_type`, `cut`."""
         self._ask("POST", "/faults", path=path, **fault)
@@ -98,7 +102,14 @@ def start_simulator() -> Iterator[Callable[..., Simulator]]:
         yield lambda *options: stack.enter_context(running_simulator(*options))
 
 
+@pytest.fixture(scope="session")
+def _shared_simulator() -> Iterator[Simulator]:
+    with running_simulator("--spaces", "7", "--messages", "120") as simulator:
+        yield simulator
+
+
 @pytest.fixture
-def simulator(start_simulator: Callable[..., Simulator]) -> Simulator:
-    """A small stand-in: two users, seven spaces, at most 120 messages in each."""
-    return start_simulator("--spaces", "7", "--messages", "120")
+def simulator(_shared_simulator: Simulator) -> Simulator:
+    """A small stand-in as if freshly started: two users, seven spaces, at most 120 messages in each."""
+    _shared_simulator.reset()
+    return _shared_simulator
