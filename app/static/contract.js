@@ -1,0 +1,43 @@
+/** The messages between page and server, as docs/events.md describes them. Types only. */
+
+/**
+ * @typedef {object} Run
+ * @property {string} id
+ * @property {string} job
+ * @property {string} title
+ * @property {string} status
+ * @property {number} created seconds since the epoch
+ * @property {number | null} started
+ * @property {number | null} ended
+ * @property {number | null} exit_code
+ * @property {string} message
+ * @property {number} position bytes of output so far
+ */
+
+/**
+ * @typedef {object} Output
+ * @property {string} run
+ * @property {string} data
+ * @property {number} start the byte offset of the first byte
+ * @property {number} position the byte offset after the last byte
+ * @property {number} [omitted] bytes of this piece that were not stored
+ */
+
+/**
+ * @typedef {object} Fault
+ * @property {string} code
+ * @property {string} message
+ * @property {Record<string, string>} [fields]
+ */
+
+/** @typedef {{ok: true, run: Run} | {ok: false, error: Fault}} Answer */
+
+/**
+ * @typedef {object} PageData
+ * @property {string} job
+ * @property {Run | null} run
+ * @property {number} now the server's time as the page was made
+ * @property {{job: string, run: string, output: string, login: string, socket: string}} links
+ */
+
+export const LIVE = new Set(["queued", "running", "stopping"]);

@@ -1,0 +1,190 @@
+/** The page of a job or of a run: Start, Stop, Clear, and the run that is shown. */
+import { connect } from "./connection.js";
+import { LIVE } from "./contract.js";
+import { element, elementIfAny, elementOf, say } from "./dom.js";
+import { JobForm } from "./form.js";
+import { prepareSearch } from "./find.js";
+import { Reader, SILENCE } from "./reader.js";
+import { Screen } from "./screen.js";
+import { RunState } from "./state.js";
+import { localise } from "./times.js";
+
+const ANSWER_MILLISECONDS = 10_000;
+// Of a longer output the last part is shown: more than the terminal's lines can hold.
+const WHOLE_BYTES = 16_777_216;
+const LAST_BYTES = 8_388_608;
+
+/** @typedef {import("./contract.js").Run} Run */
+/** @typedef {import("./contract.js").Answer} Answer */
+
+/** @type {import("./contract.js").PageData} */
+const data = JSON.parse(element("data").textContent ?? "");
+const log = element("log");
+const start = elementIfAny("start", HTMLButtonElement);
+const stop = elementOf("stop", HTMLButtonElement);
+const wrong = element("form-error");
+const jobForm = elementIfAny("job-form", HTMLFormElement);
+const form = jobForm && new JobForm(jobForm, wrong);
+const follow = element("follow");
+
+let openSearch = () => {};
+let cut = 0; // the position from which the window shows output
+const screen = new Screen(log, {
+  moved: (following, full) => {
+    follow.hidden = following;
+    element("older").hidden = !full && !cut;
+  },
+  find: () => openSearch(),
+});
+openSearch = prepareSearch(screen);
+
+const state = new RunState(data.now);
+state.links.run = data.links.run;
+const socket = connect(data.links.socket, () => {
+  const next = encodeURIComponent(location.pathname + location.search);
+  banner("You have been logged out. Runs that have started go on.", `${data.links.login}?next=${next}`, "Log in again");
+});
+
+/** @type {Reader | null} */
+let reader = null;
+let starting = false;
+/** @type {{key: string, params: string} | null} what was asked for and not answered: asked again, it is one run */
+let asked = null;
+/** @type {((reader: Reader) => void)[]} what came for the new run before its id did */
+let early = [];
+
+/**
+ * @param {string} text
+ * @param {string} [link]
+ * @param {string} [label]
+ */
+function banner(text, link, label) {
+  say(element("banner-text"), text);
+  const anchor = elementOf("banner-link", HTMLAnchorElement);
+  anchor.hidden = !link;
+  if (link) anchor.href = link;
+  anchor.textContent = label ?? "";
+  element("banner").hidden = !text;
+}
+
+/** @param {Run} run */
+function show(run) {
+  state.show(run);
+  log.dataset.status = run.status;
+  const live = LIVE.has(run.status);
+  stop.disabled = !live || run.status === "stopping";
+  if (start) start.disabled = live || starting;
+}
+
+/**
+ * Show a run in the terminal, from its beginning or, where that is too long, its last part.
+ * @param {Run} run
+ */
+function open(run) {
+  reader?.close();
+  screen.reset();
+  cut = run.position > WHOLE_BYTES ? run.position - LAST_BYTES : 0;
+  log.dataset.position = String(cut);
+  log.dataset.status = "";
+  for (const id of ["output", "older-link"]) {
+    const link = elementOf(id, HTMLAnchorElement);
+    link.href = data.links.output.replace("RUN", run.id);
+    link.hidden = false;
+  }
+  reader = new Reader(socket, run.id, screen, {
+    moved: (position) => (log.dataset.position = String(position)),
+    status: show,
+    failed: (fault) => banner(fault?.message ?? ""),
+  }, cut);
+}
+
+/** A number that is used once; randomUUID is missing where the page comes by plain HTTP. */
+function freshKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * @param {string} event
+ * @param {object} message
+ * @returns {Promise<Answer>}
+ */
+async function ask(event, message) {
+  try {
+    return await socket.timeout(ANSWER_MILLISECONDS).emitWithAck(event, message);
+  } catch {
+    return { ok: false, error: SILENCE };
+  }
+}
+
+async function startRun() {
+  const params = form?.read();
+  if (!start || !form || !params || starting || start.disabled) return;
+  const text = JSON.stringify(params);
+  asked = asked?.params === text ? asked : { key: freshKey(), params: text };
+  starting = start.disabled = true;
+  const answer = await ask("start_request", { job: data.job, params, key: asked.key, ack: true });
+  starting = start.disabled = false;
+  const came = early;
+  early = [];
+  if (!answer.ok) {
+    if (answer.error.code !== SILENCE.code) asked = null;
+    if (answer.error.fields) form.complain(answer.error.fields);
+    else say(wrong, answer.error === SILENCE ? "The server did not answer. Press Start again: it will be one run." : answer.error.message);
+    return;
+  }
+  asked = null;
+  open(answer.run);
+  history.replaceState(null, "", `${data.links.job}?run=${encodeURIComponent(answer.run.id)}`);
+  show(answer.run);
+  if (reader) for (const each of came) each(reader);
+}
+
+async function stopRun() {
+  if (!reader) return;
+  stop.disabled = true;
+  const answer = await ask("stop_request", { run: reader.run });
+  if (answer.ok) reader.status(answer.run);
+  else {
+    stop.disabled = false;
+    say(wrong, answer.error.message);
+  }
+}
+
+/** Screen readers are told of new output where the viewer wants it, which this browser remembers. */
+function prepareSpeech() {
+  const button = element("speak");
+  const speak = (/** @type {boolean} */ on) => {
+    screen.speak(on);
+    button.setAttribute("aria-pressed", String(on));
+    localStorage.setItem("speak", String(on));
+  };
+  button.addEventListener("click", () => speak(button.getAttribute("aria-pressed") !== "true"));
+  speak(localStorage.getItem("speak") === "true");
+}
+
+/**
+ * @param {string} run
+ * @param {(reader: Reader) => void} deliver
+ */
+function toReader(run, deliver) {
+  if (reader?.run === run) deliver(reader);
+  else if (starting) early.push((fresh) => fresh.run === run && deliver(fresh));
+}
+
+socket.on("connect", () => reader?.watch());
+socket.on("disconnect", () => reader?.interrupted());
+socket.on("output", (piece) => toReader(piece.run, (each) => each.take(piece)));
+socket.on("status", (/** @type {{run: Run}} */ { run }) => toReader(run.id, (each) => each.status(run)));
+jobForm?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  void startRun();
+});
+stop.addEventListener("click", () => void stopRun());
+element("clear").addEventListener("click", () => screen.reset());
+prepareSpeech();
+follow.addEventListener("click", () => screen.toEnd());
+localise();
+if (data.run) {
+  open(data.run);
+  state.show(data.run);
+}

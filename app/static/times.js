@@ -1,0 +1,40 @@
+/** Times in the viewer's zone, and lengths of time in words. */
+
+const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+
+/** Turn the page's times, which the server wrote in UTC, into the viewer's. */
+export function localise() {
+  for (const time of document.querySelectorAll("time")) show(time, new Date(time.dateTime));
+}
+
+/**
+ * @param {HTMLTimeElement} time
+ * @param {Date} moment
+ */
+export function show(time, moment) {
+  const today = moment.toDateString() === new Date().toDateString();
+  time.dateTime = moment.toISOString();
+  time.textContent = today ? `Today, ${CLOCK.format(moment)}` : DAY.format(moment);
+  time.title = FULL.format(moment);
+}
+
+/** @param {Date} moment */
+export function clock(moment) {
+  return CLOCK.format(moment);
+}
+
+/** @param {number} seconds */
+export function length(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)];
+  if (hours) return `${hours} h ${two(minutes)} min`;
+  if (minutes) return `${minutes} min ${two(whole % 60)} s`;
+  return seconds > 0 && seconds < 10 && !Number.isInteger(seconds) ? `${seconds.toFixed(1)} s` : `${whole} s`;
+}
+
+/** @param {number} number */
+function two(number) {
+  return String(number).padStart(2, "0");
+}

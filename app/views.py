@@ -1,0 +1,189 @@
+"""The pages: the list of jobs, a job, a run, a run's output as a file; and what errors look like."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, cast
+
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    current_app,
+    g,
+    redirect,
+    render_template,
+    request,
+    send_from_directory,
+    url_for,
+)
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
+
+from app import __version__, auth, rights
+from app.assets import Assets
+from app.console import Console
+from app.errors import LoginAgain, LoginRequired, NotFound, RealtimeError
+from app.forms import fields
+from app.model import Run
+
+bp = Blueprint("views", __name__)
+RECENT_RUNS = 20
+RETRY_SECONDS = 5
+ADVICE = {
+    400: "Go back, reload the page and try again.",
+    403: "Ask the person who runs this server, if you think that you should be allowed to do this.",
+    404: "The address may be mistyped, or it belongs to somebody else.",
+    405: "Please use the page's own buttons and links.",
+    429: "Wait a little, then try again.",
+    500: "The server's log has the details. Try again; if it stays, tell the person who runs this server.",
+    503: "Nothing that was printed is lost. Wait a few seconds, then reload this page.",
+}
+
+
+def register(app: Flask) -> None:
+    """Give `app` its pages, its error pages and the check that each visitor passes a row of the table of rights."""
+    folder = Path(app.root_path)
+    assets = app.extensions["assets"] = Assets(folder / "static", folder.parent / "vendor")
+    app.register_blueprint(bp)
+    app.before_request(_enter)
+    app.jinja_env.filters["moment"] = _moment
+    app.jinja_env.globals.update(
+        asset=lambda name: url_for("static", filename=name, v=assets.version(name)),
+        import_map=lambda: assets.imports(url_for),
+        library_style=lambda package: assets.style(package, url_for),
+    )
+    app.register_error_handler(LoginRequired, _to_login)
+    app.register_error_handler(LoginAgain, _to_login)
+    app.register_error_handler(RealtimeError, _show_error)
+    app.register_error_handler(HTTPException, _show_http_error)
+    app.register_error_handler(Exception, _show_crash)
+
+
+@bp.get("/")
+@bp.get("/index")
+def index() -> str:
+    """The jobs, and the visitor's newest runs."""
+    return render_template("index.html", jobs=_console().jobs(g.user), runs=_console().runs(g.user, limit=RECENT_RUNS))
+
+
+@bp.get("/jobs/<name>")
+def job(name: str) -> str:
+    """A job's form and terminal; `?run=` shows that run in it, `?again=` starts from that run's parameters."""
+    found = _console().job(g.user, name)
+    run = _run_of(name, "run")
+    again = _run_of(name, "again") or run
+    return render_template(
+        "job.html",
+        job=found,
+        run=run,
+        fields=[] if found.error else fields(found.schema, again.params if again else None),
+        runs=_console().runs(g.user, job=name, limit=RECENT_RUNS),
+        data=_page_data(name, run),
+    )
+
+
+@bp.get("/runs/<run_id>")
+def run(run_id: str) -> str:
+    """One run: its parameters, its status, all of its output."""
+    found = _console().run(g.user, run_id)
+    return render_template("run.html", run=found, data=_page_data(found.job, found))
+
+
+@bp.get("/runs/<run_id>/output")
+def output(run_id: str) -> Response:
+    """A run's output, byte for byte, as a file to keep."""
+    found = _console().run(g.user, run_id)
+    content: Iterator[bytes] = _console().output(g.user, run_id)
+    answer = Response(content, mimetype="text/plain")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{found.job}-{found.id}.txt"'
+    return answer
+
+
+@bp.get("/vendor/<path:path>")
+def vendor(path: str) -> Response:
+    """A file of the page's libraries."""
+    return send_from_directory(cast(Assets, current_app.extensions["assets"]).vendor, path)
+
+
+@bp.get("/healthz")
+def health() -> dict[str, str]:
+    """That the web server answers, and which version it is."""
+    return {"status": "ok", "version": __version__}
+
+
+def _enter() -> None:
+    g.user = None
+    if request.endpoint is None:
+        return
+    action = rights.action_of(f"http:{request.endpoint}")
+    if action is None:
+        raise NotFound("There is no such page.")
+    if action is not rights.Action.PUBLIC:
+        g.user = rights.require(auth.current_user(), action)
+
+
+def _console() -> Console:
+    return cast(Console, current_app.extensions["console"])
+
+
+def _run_of(job_name: str, argument: str) -> Run | None:
+    run_id = request.args.get(argument)
+    found = _console().run(g.user, run_id) if run_id else None
+    if found is not None and found.job != job_name:
+        raise NotFound("There is no such run of this job.")
+    return found
+
+
+def _page_data(job_name: str, run: Run | None) -> dict[str, Any]:
+    """What the page's modules need to know at their start; `now` lets them correct a wrong clock."""
+    return {
+        "job": job_name,
+        "run": run.as_dict() if run else None,
+        "now": time.time(),
+        "links": {
+            "job": url_for("views.job", name=job_name),
+            "run": url_for("views.run", run_id="RUN"),
+            "output": url_for("views.output", run_id="RUN"),
+            "login": url_for("auth.login"),
+            "socket": url_for("views.index") + "socket.io",
+        },
+    }
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _to_login(_error: RealtimeError) -> BaseResponse:
+    return redirect(url_for("auth.login", next=request.full_path.rstrip("?")))
+
+
+def _show_error(error: RealtimeError) -> tuple[str, int, dict[str, str]]:
+    if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        current_app.logger.error("%s: %s", error.code, error)
+    return _error_page(error.http_status, str(error))
+
+
+def _show_http_error(error: HTTPException) -> tuple[str, int, dict[str, str]] | HTTPException:
+    code = error.code or int(HTTPStatus.INTERNAL_SERVER_ERROR)
+    if code < HTTPStatus.BAD_REQUEST:
+        return error
+    text = "There is no such page." if code == HTTPStatus.NOT_FOUND else error.description or error.name
+    page, status, extra = _error_page(code, text)
+    allowed = error.get_response().headers.get("Allow")
+    return page, status, {**extra, **({"Allow": allowed} if allowed else {})}
+
+
+def _show_crash(_error: Exception) -> tuple[str, int, dict[str, str]]:
+    current_app.logger.exception("a page failed: %s", request.endpoint)
+    return _error_page(500, "Something went wrong on this server.")
+
+
+def _error_page(status: int, text: str) -> tuple[str, int, dict[str, str]]:
+    page = render_template("error.html", status=status, text=text, advice=ADVICE.get(status, ADVICE[400]))
+    return page, status, {"Retry-After": str(RETRY_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
