@@ -19,7 +19,7 @@ SUPPORTED = "int, float, bool, str, Decimal, date, time, datetime, Literal, Enum
 MAX_CHARACTERS = 100_000
 MAX_ITEMS = 1_000
 MAX_DIGITS = 1_000
-MAX_BITS = 3_322  # what 1,000 digits need
+MAX_BITS = 3_322  # 1,000 digits never need more
 NEEDED = "A value is needed."
 _SHOWN_CHOICES = 12
 _JSON_TYPES: dict[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
@@ -148,7 +148,8 @@ def _plain(kind: Any) -> Shape:
         return Shape(kind, _clean_number)
     if kind is Decimal:
         schema = WithJsonSchema({"type": "string", "format": "decimal"})
-        return Shape(Annotated[kind, schema], _clean_number)
+        # as text, the longest whole number has a sign more, and a fraction a point and an exponent
+        return Shape(Annotated[kind, schema], lambda value: _clean_number(value, 2 * MAX_DIGITS))
     if isinstance(kind, type) and kind in _MOMENTS:
         return Shape(kind, _clean_moment(_MOMENTS[kind]))
     raise _unsupported(kind)
@@ -170,12 +171,12 @@ def _clean_text(value: object) -> object:
     return value
 
 
-def _clean_number(value: object) -> object:
+def _clean_number(value: object, longest: int = MAX_DIGITS) -> object:
     if isinstance(value, bool):
         raise ValueError("Input should be a number.")  # noqa: TRY004 - each wrong value is one kind of error
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
         raise ValueError("This number is too large.")
-    if isinstance(value, str) and len(value) > MAX_DIGITS:
+    if isinstance(value, str) and len(value) > longest:
         raise ValueError("This number is too large.")
     return _needed(value)
 
