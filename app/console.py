@@ -68,7 +68,6 @@ class Console:
         self._catalog.refresh()
         job = self._catalog.example if name is None else self._catalog.get(name)
         values = job.parse(params)
-        shown = {name: value for name, value in job.to_json(values).items() if name not in job.secrets}
         run = Run(
             id=new_id(),
             job=job.name,
@@ -77,7 +76,7 @@ class Console:
             status=Status.QUEUED,
             created=time.time(),
             executor=job.executor,
-            params=shown,
+            params=job.to_json(values),
             epoch=1,
             node=self._node,
         )
@@ -111,7 +110,7 @@ class Console:
         return self._own(user, Action.WATCH, run_id, local=False)
 
     def runs(
-        self, user: User | None, *, job: str | None = None, limit: int = 50, before: float | None = None
+        self, user: User | None, job: str | None = None, limit: int = 50, before: float | None = None
     ) -> list[Run]:
         """The user's runs, newest first; of one job only where `job` is given."""
         user = rights.require(user, Action.LIST_RUNS)
@@ -135,7 +134,7 @@ class Console:
         has_room: Callable[[], bool],
         window: int | None,
     ) -> tuple[Run, Viewer]:
-        """Send a run's output from byte `after` on, and its status, until the viewer is closed or the run has ended."""
+        """Send a run's output from byte `after` on, and its status, until its end or the viewer's."""
         run = self.run(user, run_id)
         if not 0 <= after <= run.position:
             raise BadRequest(f"after: a position from 0 to {run.position}")

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Flask, request
-from flask_socketio import ConnectionRefusedError, SocketIO, join_room
+from flask_socketio import ConnectionRefusedError as Refused
+from flask_socketio import SocketIO, join_room
 
 from app import auth, rights
 from app.console import Console, Piece, Viewer
 from app.errors import BadRequest, LoginRequired, NotFound, RealtimeError
-from app.model import Run
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 QUEUE_PACKETS = 4
 SOCKET_VIEWERS = 32
 SWEEP_SECONDS = 2.0
+TEXT_LENGTH = 200
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Door:
         try:
             rights.require(user, rights.DOORS["socket:connect"])
         except LoginRequired:
-            raise ConnectionRefusedError("login_required") from None
+            raise Refused("login_required") from None
         self._pages[_sid()] = Page(auth.session_key())
         join_room(f"session:{auth.session_key()}")
 
@@ -60,19 +61,13 @@ class Door:
         for viewer in page.viewers.values() if page else ():
             viewer.close()
 
-    def _answering(self, name: str, handle: Callable[[Page, dict[str, Any]], dict[str, Any] | None]) -> Callable[..., Any]:
+    def _answering(
+        self, name: str, handle: Callable[[Page, dict[str, Any]], dict[str, Any] | None]
+    ) -> Callable[..., Any]:
         @functools.wraps(handle)
         def answer(*args: Any) -> dict[str, Any] | None:
             try:
-                page = self._pages.get(_sid())
-                if page is None or auth.current_user() is None:
-                    raise LoginRequired("Please log in.")
-                message = args[0] if args else {}
-                if message is None:
-                    message = {}
-                if not isinstance(message, dict) or len(args) > 1:
-                    raise BadRequest(f"{name}: expected one object")
-                found = handle(page, message)
+                found = handle(self._page(name), _message(name, args))
             except RealtimeError as error:
                 wrong = error.as_dict()
             except Exception:
@@ -84,6 +79,13 @@ class Door:
             return {"ok": False, "error": wrong}
 
         return answer
+
+    def _page(self, name: str) -> Page:
+        page = self._pages.get(_sid())
+        rights.require(auth.current_user() if page else None, rights.DOORS[f"socket:{name}"])
+        if page is None:
+            raise LoginRequired("Please log in.")
+        return page
 
     def _start_request(self, page: Page, message: dict[str, Any]) -> dict[str, Any]:
         job, key = _text(message, "job", None), _text(message, "key", None)
@@ -179,11 +181,19 @@ def _sid() -> str:
     return sid
 
 
+def _message(name: str, args: tuple[Any, ...]) -> dict[str, Any]:
+    if not args or (len(args) == 1 and args[0] is None):
+        return {}
+    if len(args) > 1 or not isinstance(args[0], dict):
+        raise BadRequest(f"{name}: expected one object")
+    return args[0]
+
+
 def _text(message: dict[str, Any], name: str, default: str | None) -> str | None:
     value = message.get(name)
     if value is None:
         return default
-    if not isinstance(value, str) or not 0 < len(value) <= 200:
+    if not isinstance(value, str) or not 0 < len(value) <= TEXT_LENGTH:
         raise BadRequest(f"{name}: expected a text")
     return value
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
-from collections.abc import Callable
-from typing import Any
 
 from flask import Flask
 from flask_socketio import SocketIO

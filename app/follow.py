@@ -1,6 +1,6 @@
 """Followers: one reader a node waits for the news of all watched runs; each viewer has a position and a window.
 
-A viewer that stops reading costs its position: nothing is queued for it, and it catches up from the log when it returns.
+A viewer that stops reading costs its position: nothing is queued for it, and it catches up from the log later on.
 """
 
 from __future__ import annotations
@@ -207,23 +207,21 @@ def _messages(viewer: Viewer, records: list[Record]) -> Iterator[Piece | Kind]:
     texts: list[str] = []
     start = viewer.position
     for record in records:
-        if record.kind is Kind.OUTPUT and record.position > viewer.position:
+        if record.kind is Kind.OUTPUT:
             data = record.data[max(0, viewer.position - record.start) :]
             if not viewer.takes(len(data)):
                 break
-            texts.append(data.decode("utf-8", "replace"))
-            viewer.position, viewer.cursor = record.position, record.cursor
-            if viewer.position - start < MESSAGE_BYTES:
-                continue
-        if texts:
-            yield Piece(start, viewer.position, "".join(texts))
-            texts, start = [], viewer.position
-        if record.kind is not Kind.OUTPUT:
-            viewer.position, viewer.cursor = max(record.position, viewer.position), record.cursor
-            if record.kind is Kind.OMITTED:
-                yield Piece(start, viewer.position, "", record.omitted)
-                start = viewer.position
-            else:
-                yield record.kind
+            texts += [data.decode("utf-8", "replace")] if data else []
+        if texts and (record.kind is not Kind.OUTPUT or record.position - start >= MESSAGE_BYTES):
+            position = record.position if record.kind is Kind.OUTPUT else viewer.position
+            viewer.position = position
+            yield Piece(start, position, "".join(texts))
+            texts, start = [], position
+        viewer.position, viewer.cursor = max(record.position, viewer.position), record.cursor
+        if record.kind is Kind.OMITTED:
+            yield Piece(start, viewer.position, "", record.omitted)
+            start = viewer.position
+        elif record.kind is not Kind.OUTPUT:
+            yield record.kind
     if texts:
         yield Piece(start, viewer.position, "".join(texts))

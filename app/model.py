@@ -92,6 +92,25 @@ class Run:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a user's login gave us; the times are seconds since the epoch, `refresh_expires` 0 where unknown.
+
+    Without a `refresh` token the access token cannot be renewed. Its text hides the secrets.
+    """
+
+    access: str = field(repr=False)
+    obtained: float
+    expires: float
+    refresh: str = field(default="", repr=False)
+    refresh_expires: float = 0.0
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The strings that nobody may read."""
+        return (self.access, self.refresh) if self.refresh else (self.access,)
+
+
 class Kind(StrEnum):
     """What a record is: bytes of output, a hole that is known, news of the run's status, or the run's end."""
 

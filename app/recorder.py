@@ -16,6 +16,8 @@ from app.store.log import Log, total
 
 APPEND_BYTES = 524_288
 RETRY_SECONDS = (0.05, 1.0)
+# A UTF-8 character has four bytes at most.
+LONGEST_PREFIX = 3
 
 
 class Recorder:
@@ -103,22 +105,15 @@ class Recorder:
 
 def unfinished(data: bytes) -> int:
     """How many bytes at the end of `data` are the beginning of a UTF-8 character whose rest has not come."""
-    for back in range(1, min(3, len(data)) + 1):
-        byte = data[-back]
-        if byte < 0x80:
+    if data[-1:].isascii():
+        return 0
+    for back in range(1, min(LONGEST_PREFIX, len(data)) + 1):
+        try:
+            data[-back:].decode("utf-8")
+        except UnicodeDecodeError as error:
+            # The decoder tells the beginning of a valid character from garbage and from the middle of one.
+            if error.start == 0 and error.reason == "unexpected end of data":
+                return back
+        else:
             return 0
-        if byte >= 0xC0:
-            length = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-            if byte in (0xC0, 0xC1) or byte > 0xF4 or back >= length:
-                return 0
-            return back if _may_begin(data[-back:]) else 0
     return 0
-
-
-def _may_begin(part: bytes) -> bool:
-    # The decoder reports "unexpected end of data" for a prefix of a valid character and something else for garbage.
-    try:
-        part.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return error.reason == "unexpected end of data"
-    return False

@@ -1,7 +1,8 @@
 """The async stack, in the one room that names eventlet: greenlets and pipes, or plain threads.
 
 The hub is where the web server's own code runs: greenlets of one OS thread on the eventlet leg, OS threads on the
-threading leg. Jobs always run in real OS threads and keep the standard library's own sockets: nothing global is patched.
+threading leg. Jobs always run in real OS threads and keep the standard library's own sockets: nothing global is
+patched.
 """
 
 from __future__ import annotations
@@ -151,7 +152,7 @@ class EventletSignal:
         """As Signal.wait."""
         import eventlet
 
-        came = self._event.ready()
+        came = bool(self._event.ready())
         if not came:
             with eventlet.Timeout(timeout, exception=False):
                 self._event.wait()
@@ -171,12 +172,13 @@ class EventletStack:
         import eventlet.green.socket
         import eventlet.green.ssl
         import eventlet.hubs
-        import redis.connection
+        from redis import connection
 
-        # Redis is the only library whose sockets hub code waits on, so only its module gets green ones. Job threads keep
-        # the standard library's: a green socket in an OS thread makes a hub there, and leaks its file descriptor.
-        redis.connection.socket = eventlet.green.socket
-        redis.connection.ssl = eventlet.green.ssl
+        # Redis is the only library whose sockets hub code waits on, so only its module gets green ones. Job threads
+        # keep the standard library's: a green socket in an OS thread makes a hub there, and leaks its descriptor.
+        module: Any = connection
+        module.socket = eventlet.green.socket
+        module.ssl = eventlet.green.ssl
         self._eventlet = eventlet
         self._trampoline = eventlet.hubs.trampoline
         self._calls: list[_Call] = []

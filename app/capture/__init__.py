@@ -1,7 +1,7 @@
 """Capture: whatever a run's threads print reaches that run's output, and nothing else does.
 
-`print` finds the run's own writer through `sys.stdout` (router.py), the writer cuts what it gets at line ends and puts it
-into the run's pipe (writer.py, pipe.py), and the pipe processor takes it from there in the web server's hub (processor.py).
+`print` finds the run's own writer through `sys.stdout` (router.py), the writer cuts what it gets at line ends and
+puts it into the run's pipe (writer.py, pipe.py), and the pipe processor takes it from there in the hub (processor.py).
 """
 
 from app.capture.pipe import Pipe

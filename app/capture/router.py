@@ -1,7 +1,7 @@
-"""`sys.stdout` and `sys.stderr` of the process: each thread's print goes to its own run, or to the console outside a run.
+"""`sys.stdout` and `sys.stderr` of the process: each thread's print goes to its own run, or else to the console.
 
-`write` is a property, so that `print` gets the writer's own C method and no Python code runs per character. Child threads
-and work handed to thread pools inherit the run: neither threading.local nor ContextVar does that by itself on 3.11 to 3.13.
+`write` is a property, so that `print` gets the writer's own C method. Child threads and work handed to thread pools
+inherit the run: neither threading.local nor ContextVar does that by itself on 3.11 to 3.13.
 """
 
 from __future__ import annotations
@@ -13,18 +13,22 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Iterable
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar, cast
 
 from app.capture.writer import Capture, Writer
 from app.model import Stream
 
+T = TypeVar("T")
 _here = threading.local()
 
 
 def bind(capture: Capture | None) -> None:
     """From now on the calling thread belongs to `capture`'s run; None: to no run."""
-    for name in ("capture", "out", "err"):
-        _here.__dict__.pop(name, None)
+    before = current()
+    if before is not None:
+        before.retire(_here.out)
+        before.retire(_here.err)
+        del _here.capture, _here.out, _here.err
     if capture is not None:
         _here.capture = capture
         _here.out = capture.writer(Stream.OUT)
@@ -110,9 +114,10 @@ class Router(io.TextIOBase):
     def replace(self, value: TextIO) -> None:
         """What `sys.stdout = value` means: for the calling run, or outside all runs; the router itself undoes it."""
         capture = current()
+        itself = isinstance(value, Router)
         if capture is None:
-            self.outside = self._console if value is self else value
-        elif value is self:
+            self.outside = self._console if itself else value
+        elif itself:
             capture.replaced.pop(self._stream, None)
         else:
             self.flush()
@@ -122,7 +127,8 @@ class Router(io.TextIOBase):
     def seen(self) -> TextIO:
         """What `sys.stdout` means to the calling thread."""
         capture = current()
-        return self if capture is None else capture.replaced.get(self._stream, self)  # type: ignore[return-value]
+        replaced = None if capture is None else capture.replaced.get(self._stream)
+        return cast("TextIO", self) if replaced is None else replaced
 
 
 class OutRouter(Router):
@@ -176,45 +182,40 @@ class _Sys(types.ModuleType):
 
 def _inherit_in_threads() -> None:
     start = threading.Thread.start
-    submit = concurrent.futures.ThreadPoolExecutor.submit
+    submit: Callable[..., Any] = concurrent.futures.ThreadPoolExecutor.submit
 
-    @functools.wraps(start)
     def starting(self: threading.Thread) -> None:
         capture = current()
         if capture is not None:
-            work = self.run
+            self.run = functools.partial(_run_bound, capture, self.run)  # type: ignore[method-assign]
+            capture.adopt(self)
+        start(self)
 
-            def run() -> None:
-                bind(capture)
-                work()
-
-            self.run = run  # type: ignore[method-assign]
-            capture.threads = [each for each in capture.threads if each.is_alive()]
-            start(self)
-            capture.threads.append(self)
-        else:
-            start(self)
-
-    @functools.wraps(submit)
     def submitting(self: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         capture = current()
-        if capture is None:
-            return submit(self, function, *args, **kwargs)
+        work = function if capture is None else functools.partial(_call_bound, capture, function)
+        return submit(self, work, *args, **kwargs)
 
-        def work() -> Any:
-            before = current()
-            if before is not capture:
-                bind(capture)
-            try:
-                return function(*args, **kwargs)
-            finally:
-                if before is not capture:
-                    bind(before)
+    threading.Thread.start = functools.wraps(start)(starting)  # type: ignore[method-assign]
+    pool: Any = concurrent.futures.ThreadPoolExecutor
+    pool.submit = functools.wraps(submit)(submitting)
 
-        return submit(self, work)
 
-    threading.Thread.start = starting  # type: ignore[method-assign]
-    concurrent.futures.ThreadPoolExecutor.submit = submitting  # type: ignore[method-assign]
+def _run_bound(capture: Capture, run: Callable[[], object]) -> None:
+    bind(capture)
+    run()
+
+
+def _call_bound(capture: Capture, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    # A pool's thread may serve several runs: it belongs to this one for the length of the call.
+    before = current()
+    if before is capture:
+        return function(*args, **kwargs)
+    bind(capture)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        bind(before)
 
 
 def install() -> None:

@@ -1,17 +1,18 @@
-"""A run's writers: one for each thread and stream, fast while they flood and immediate after silence.
+"""A run's writers: one for each thread and stream, fast in a flood and immediate after silence.
 
-`print` calls the C `TextIOWrapper.write` of its thread's writer directly while the writer is `ready`; everything that is
-not the plain case (first line after silence, another thread's turn, a full pipe, a closed or replaced stdout) takes
+`print` calls the C `TextIOWrapper.write` of its thread's writer directly while the writer is `ready`; all that is not
+the plain case (first line after silence, another thread's turn, a full pipe, a closed or replaced stdout) takes
 `_slow_write`. Lines of two threads never mix: a writer passes on whole lines, and its rest when it falls silent.
 """
 
 from __future__ import annotations
 
+import concurrent.futures.thread
 import io
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from app.capture.flusher import FLUSHER
 from app.capture.pipe import Pipe
@@ -21,10 +22,13 @@ from app.model import Stream
 FLOOD_SECONDS = 0.002
 # The writer's own buffer: above what a flood prints between two flushes, so that flushing is the flusher's alone.
 CHUNK_BYTES = 1 << 20
+# After so many visits of the flusher without news a flood is over.
+QUIET_TICKS = 3
 # An unfinished line of one among several threads waits this long for its end, so that no other line comes between.
 HOLD_SECONDS = 0.2
 # An unfinished line longer than this is passed on unfinished.
 LINE_BYTES = 1 << 16
+_POOL_WORKER = concurrent.futures.thread._worker  # type: ignore[attr-defined]
 
 
 class PipeIO(io.BufferedIOBase):
@@ -88,6 +92,9 @@ class Bytes(io.BufferedIOBase):
         """Pass everything on, the unfinished line too."""
         self._writer.flush()
 
+    def close(self) -> None:
+        """Nothing: the garbage collector calls this for the writers of threads that have ended."""
+
 
 class Writer:
     """What one thread of a run prints to one stream.
@@ -100,7 +107,7 @@ class Writer:
         self.stream = stream
         self.thread = threading.current_thread()
         self.raw = PipeIO(capture, stream)
-        self.text = io.TextIOWrapper(self.raw, "utf-8", "backslashreplace", newline="\n")
+        self.text = io.TextIOWrapper(cast("io.BufferedWriter", self.raw), "utf-8", "backslashreplace", newline="\n")
         self.text._CHUNK_SIZE = CHUNK_BYTES  # type: ignore[attr-defined]
         self.buffer = Bytes(self)
         self.fast_write = self.text.write
@@ -174,6 +181,27 @@ class Capture:
         self._last_line = now
         return self.busy
 
+    def adopt(self, thread: threading.Thread) -> None:
+        """A thread of the run is about to start."""
+        with self.lock:
+            self.threads = [each for each in self.threads if each.ident is None or each.is_alive()]
+            self.threads.append(thread)
+
+    def wait_for_threads(self) -> None:
+        """As a script waits for its threads at its end; a pool's idle workers end with the pool, not with the run."""
+        for thread in self.threads:
+            if not thread.daemon and getattr(thread, "_target", None) is not _POOL_WORKER:
+                thread.join()
+
+    def retire(self, writer: Writer) -> None:
+        """The writer's thread leaves the run: pass on what it holds."""
+        with self.lock:
+            writer.ready = False
+            writer.text.flush()
+            writer.raw.release()
+            if writer in self._writers:
+                self._writers.remove(writer)
+
     def slow_down(self) -> None:
         """Send every writer's next write through the slow path."""
         with self.lock:
@@ -186,7 +214,7 @@ class Capture:
             if self.pipe.full:
                 self.slow_down()
             now = time.monotonic()
-            hold = HOLD_SECONDS if len(self._writers) > 2 else 0.0
+            hold = HOLD_SECONDS if len(self._writers) > len(Stream) else 0.0
             touched = False
             for writer in self._writers:
                 if writer.touched:
@@ -197,7 +225,7 @@ class Capture:
             if hold:
                 self._writers = [w for w in self._writers if w is self.turn or w.raw.rest or w.thread.is_alive()]
             self._quiet = 0 if touched else self._quiet + 1
-            if self.busy and self._quiet >= 3:
+            if self.busy and self._quiet >= QUIET_TICKS:
                 self.busy = False
                 self.slow_down()
 

@@ -1,4 +1,4 @@
-"""What a job may ask of its run: the injected `token` and `run`, made so that a job's thread never touches the store."""
+"""What a job may ask of its run: the injected `token` and `run`; a job's thread never touches the store itself."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures.thread
 import sys
 import threading
 import time
@@ -86,7 +85,7 @@ class FlaskThread(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - a job may raise anything
             self.outcome = self._failed(error)
         finally:
-            self._wait_for_children()
+            self.capture.wait_for_threads()
             if self._asked:
                 self.outcome = replace(self.outcome, status=Status.STOPPED)
             self.capture.close()
@@ -138,15 +137,8 @@ class FlaskThread(threading.Thread):
         self.capture.closed.clear()
         sys.stderr.write(text)
 
-    def _wait_for_children(self) -> None:
-        """As a script waits for its threads at its end; a pool's idle workers end with the pool, not with the run."""
-        for thread in self.capture.threads:
-            if not thread.daemon and getattr(thread, "_target", None) is not _POOL_WORKER:
-                thread.join()
-
 
 _OURS = (__file__, asyncio.runners.__file__, asyncio.base_events.__file__)
-_POOL_WORKER = concurrent.futures.thread._worker  # type: ignore[attr-defined]
 
 
 class ThreadExecutor:
@@ -163,7 +155,7 @@ class ThreadExecutor:
         """As Executor.start."""
         if len(self._live) >= self._settings.node_runs:
             raise TooMany(f"This server runs {len(self._live)} jobs already. Please wait until one ends.")
-        masker = Masker(self._secrets(run, job, params))
+        masker = Masker(self._secrets(run, job))
         thread = self._thread(run, job, params, masker)
         recorder = Recorder(
             self._log,
@@ -179,10 +171,9 @@ class ThreadExecutor:
         thread.start()
         self._stack.spawn(self._process, run, thread, recorder, masker)
 
-    def _secrets(self, run: Run, job: Job, params: dict[str, Any]) -> list[str]:
-        values = [str(params[name]) for name in job.secrets if params.get(name)]
+    def _secrets(self, run: Run, job: Job) -> list[str]:
         tokens = self._credentials.secrets(run.user.id)
-        return [each for each in (*values, *tokens) if len(each) >= SHORTEST]
+        return [each for each in (*job.secrets, *tokens) if len(each) >= SHORTEST]
 
     def _thread(self, run: Run, job: Job, params: dict[str, Any], masker: Masker) -> FlaskThread:
         stack = self._stack

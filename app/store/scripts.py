@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 # KEYS run, log; ARGV epoch, expected position, then (stream, time, line, data) for each record.
-# Answers the position now, or -1 where the run has ended or belongs to another epoch. A position other than the expected
-# one means that nothing was written: it is that of an earlier, unanswered call, or the store has lost a tail.
+# Answers the position now, or -1 where the run has ended or belongs to another epoch. Another position than the end of
+# the records means that nothing was written: an earlier, unanswered call did it, or the store has lost a tail.
 APPEND = """
 local run = redis.call('HMGET', KEYS[1], 'epoch', 'position', 'ended')
 if run[1] ~= ARGV[1] or run[3] then return -1 end
@@ -31,8 +31,8 @@ redis.call('HSET', KEYS[1], 'position', string.format('%.0f', position))
 return position
 """
 
-# KEYS idempotency key ('' for none), run, log, user's runs, live runs, go; ARGV id, created, key's seconds, then the run's
-# fields and values. Answers the id of the run that has this key: the new one's, or that of the first call.
+# KEYS idempotency key ('' for none), run, log, user's runs, live runs, go; ARGV id, created, key's seconds, then the
+# run's fields and values. Answers the id of the run that has this key: the new one's, or that of the first call.
 CREATE = """
 if KEYS[1] ~= '' then
   local before = redis.call('GET', KEYS[1])
@@ -57,7 +57,7 @@ redis.call('XADD', KEYS[2], redis.call('HGET', KEYS[1], 'position') .. '-*', 'k'
 return 1
 """
 
-# KEYS run, log, live runs, go; ARGV epoch ('' for any), id, then fields and values to set. Answers 1 for the one winner.
+# KEYS run, log, live runs, go; ARGV epoch ('' for any), id, then fields and values to set. Answers 1 for the winner.
 FINISH = """
 local run = redis.call('HMGET', KEYS[1], 'epoch', 'position', 'ended')
 if not run[1] or run[3] or (ARGV[1] ~= '' and run[1] ~= ARGV[1]) then return 0 end
