@@ -7,6 +7,7 @@ import sys
 
 from flask import Flask
 
+from app import capture
 from app.config import load_settings
 from app.errors import ConfigError
 from app.factory import create_app
@@ -15,8 +16,20 @@ from app.factory import create_app
 CANNOT_LOAD = 4
 
 
+def _log_to_stderr() -> None:
+    """Log what the product says, by a handler of its own: the root logger is left to the jobs and their basicConfig."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("app")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
 def _load() -> Flask:
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    # First of all, so that no handler writes past it into the console what a job logs.
+    capture.install()
+    _log_to_stderr()
     try:
         return create_app(load_settings(server=True))
     except ConfigError as error:

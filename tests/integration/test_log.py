@@ -1,0 +1,282 @@
+"""The log in a real store: order, one writer, one end, and every byte as it was printed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import redis
+
+from app.config import Settings, load_settings
+from app.errors import Fenced, StoreUnavailable
+from app.masking import Masker
+from app.model import Kind, Record, Run, Status, Stream, User, new_id
+from app.recorder import Recorder, unfinished
+from app.stack import ThreadingStack
+from app.store.connection import connect
+from app.store.log import Log
+from app.store.runs import Runs
+
+ANN = User("ann", "Ann Example", "ann@example.com")
+
+
+class Store:
+    """The stores of one node, as the factory puts them together."""
+
+    def __init__(self, settings: Settings, node: str = "node-a") -> None:
+        stack = ThreadingStack()
+        client = connect(settings, stack)
+        self.log = Log(client, connect(settings, stack, timeout=6.0, connections=4), node)
+        self.runs = Runs(client)
+        self.node = node
+
+    def run(self, **values: object) -> Run:
+        """A new stored run."""
+        run = Run(new_id(), "job", "Job", ANN, Status.QUEUED, time.time(), "thread", epoch=1, node=self.node)
+        return self.runs.create(replace(run, **values), None)  # type: ignore[arg-type]
+
+    def recorder(self, run: Run, **options: object) -> Recorder:
+        """A recorder of the run."""
+        values: dict[str, object] = {
+            "masker": Masker(),
+            "record_bytes": 1024,
+            "sleep": time.sleep,
+            "on_fenced": lambda: None,
+        }
+        return Recorder(self.log, run.id, run.epoch, **{**values, **options})  # type: ignore[arg-type]
+
+    def stored(self, run: Run) -> bytes:
+        """All output bytes, with the check that each record follows the one before."""
+        cursor, position, data = (0, 0), 0, b""
+        while records := self.log.read(run.id, cursor, 7):
+            for record in records:
+                assert record.start == position
+                position, cursor = record.position, record.cursor
+                data += record.data
+        return data
+
+
+@pytest.fixture
+def store(valkey_url: str) -> Store:
+    """A store in a real Valkey."""
+    return Store(load_settings(None, redis_url=valkey_url))
+
+
+def test_records_are_addressed_by_byte_offset(store: Store) -> None:
+    """What is appended comes back with its place, stream, time and line; the next append needs the position."""
+    run = store.run()
+    end = store.log.append(run.id, 1, 0, [Record(0, data=b"a\nb", line=1, time=5.5), Record(0, data=b"!", line=2)])
+    assert end == 4
+    first, second = [each for each in store.log.read(run.id, (0, 0), 10) if each.kind is Kind.OUTPUT]
+    assert (first.start, first.position, first.data, first.line, first.time) == (0, 3, b"a\nb", 1, 5.5)
+    assert (second.start, second.position, second.line) == (3, 4, 2)
+    found = store.runs.get(run.id)
+    assert found is not None
+    assert found.position == 4
+
+
+def test_a_repeated_append_changes_nothing(store: Store) -> None:
+    """A writer that never got its answer sends the piece again: it is stored once."""
+    run = store.run()
+    piece = [Record(0, data=b"once\n")]
+    assert store.log.append(run.id, 1, 0, piece) == 5
+    assert store.log.append(run.id, 1, 0, piece) == 5
+    assert store.stored(run) == b"once\n"
+
+
+def test_a_writer_of_another_epoch_is_refused(store: Store) -> None:
+    """A stale writer's record is not stored even at the right position."""
+    run = store.run(epoch=2)
+    with pytest.raises(Fenced):
+        store.log.append(run.id, 1, 0, [Record(0, data=b"stale")])
+    assert store.stored(run) == b""
+
+
+def test_nothing_is_stored_after_the_final_status(store: Store) -> None:
+    """Output that comes after the end is refused, and the recorder tells its executor."""
+    run = store.run()
+    told: list[bool] = []
+    recorder = store.recorder(run, on_fenced=lambda: told.append(True))
+    recorder.record([(Stream.OUT, b"before\n")])
+    assert store.runs.finish(run.id, 1, Status.SUCCEEDED, exit_code=0)
+    recorder.record([(Stream.OUT, b"after\n")])
+    assert told == [True]
+    assert store.stored(run) == b"before\n"
+
+
+def test_a_run_gets_exactly_one_final_status(store: Store) -> None:
+    """Of many that would end a run at once, one wins, and the record is that one's."""
+    run = store.run()
+    won: list[Status] = []
+
+    def finish(status: Status) -> None:
+        if store.runs.finish(run.id, 1, status):
+            won.append(status)
+
+    threads = [threading.Thread(target=finish, args=(s,)) for s in list(Status)[3:] * 3]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = store.runs.get(run.id)
+    assert found is not None
+    assert won == [found.status]
+    ends = [record for record in store.log.read(run.id, (0, 0), 100) if record.kind is Kind.END]
+    assert len(ends) == 1
+
+
+def test_stop_and_end_race_without_a_second_end(store: Store) -> None:
+    """Stop that comes after the end changes nothing, one that comes before is seen."""
+    run = store.run()
+    assert store.runs.change(run.id, (Status.QUEUED,), status=Status.RUNNING, started=1.0)
+    assert store.runs.finish(run.id, 1, Status.SUCCEEDED)
+    assert not store.runs.change(run.id, (Status.QUEUED, Status.RUNNING), status=Status.STOPPING)
+    found = store.runs.get(run.id)
+    assert found is not None
+    assert found.status is Status.SUCCEEDED
+
+
+def test_the_same_key_is_the_same_run(store: Store) -> None:
+    """Twenty starts at once with one key make one run; another user's same key makes another."""
+    found: list[str] = []
+
+    def start(user: User) -> None:
+        run = Run(new_id(), "job", "Job", user, Status.QUEUED, time.time(), "thread", epoch=1, node="n")
+        found.append(store.runs.create(run, "key").id)
+
+    threads = [threading.Thread(target=start, args=(ANN,)) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 1
+    start(User("bob", "Bob", ""))
+    assert len(set(found)) == 2
+    assert [run.id for run in store.runs.of_user("ann", 10)] == found[:1]
+
+
+def test_history_is_newest_first_and_by_user(store: Store) -> None:
+    """A user's history holds that user's runs, in pages."""
+    made = [store.run(created=float(number)) for number in range(1, 6)]
+    store.run(user=User("bob", "Bob", ""))
+    assert [run.id for run in store.runs.of_user("ann", 3)] == [run.id for run in made[:1:-1]]
+    assert [run.id for run in store.runs.of_user("ann", 3, before=3.0)] == [made[1].id, made[0].id]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
+def test_every_cut_of_the_output_stores_the_same_bytes(store: Store, size: int) -> None:
+    """Whatever the pieces, stored bytes are exact, and each record decodes by itself to the same text."""
+    whole = ("naïve ☃ 🐍 \x00\x1b[31m\r\n" * 9).encode() + b"\xff\xfe broken \xe2\x98" + b"\xc3"
+    run = store.run()
+    recorder = store.recorder(run)
+    for start in range(0, len(whole), size):
+        recorder.record([(Stream.OUT, whole[start : start + size])])
+    recorder.end()
+    assert store.stored(run) == whole
+    records = store.log.read(run.id, (0, 0), 10_000)
+    text = "".join(record.data.decode("utf-8", "replace") for record in records)
+    assert text == whole.decode("utf-8", "replace")
+
+
+def test_a_line_of_ten_megabytes_is_cut_into_records(store: Store) -> None:
+    """A huge line becomes records of the bound at most and reads back to the byte."""
+    run = store.run()
+    line = "é🐍x".encode() * 1_500_000 + b"\n"
+    recorder = store.recorder(run, record_bytes=65_536)
+    recorder.record([(Stream.OUT, line)])
+    assert max(len(record.data) for record in store.log.read(run.id, (0, 0), 1000)) <= 65_536
+    assert store.stored(run) == line
+
+
+def test_lines_are_numbered_by_stream(store: Store) -> None:
+    """Each record knows the number of its first line in its own stream."""
+    run = store.run()
+    recorder = store.recorder(run)
+    recorder.record([(Stream.OUT, b"1\n2\n"), (Stream.ERR, b"e1\n"), (Stream.OUT, b"3"), (Stream.OUT, b"\n4\n")])
+    lines = [(r.stream, r.line) for r in store.log.read(run.id, (0, 0), 99) if r.data]
+    assert lines == [(Stream.OUT, 1), (Stream.ERR, 1), (Stream.OUT, 3), (Stream.OUT, 3)]
+
+
+def test_secrets_are_masked_before_they_are_stored(store: Store, redis_client: redis.Redis) -> None:
+    """A secret that comes in two writes is nowhere in the store."""
+    run = store.run()
+    recorder = store.recorder(run, masker=Masker(["canary-token-1234"]))
+    recorder.record([(Stream.OUT, b"token: canary-to")])
+    recorder.record([(Stream.ERR, b"between\n"), (Stream.OUT, b"ken-1234\n")])
+    recorder.end()
+    assert store.stored(run) == b"token: between\n*****\n"
+    assert b"canary" not in b"".join(redis_client.dump(key) or b"" for key in redis_client.keys())
+
+
+def test_a_full_store_holds_the_writer_and_loses_nothing(store: Store, redis_client: redis.Redis) -> None:
+    """While the store is full the recorder waits; once there is room the output is complete."""
+    run = store.run()
+    recorder = store.recorder(run)
+    redis_client.config_set("maxmemory", 1)
+    redis_client.config_set("maxmemory-policy", "noeviction")
+    with pytest.raises(StoreUnavailable, match="full"):
+        store.run()
+    thread = threading.Thread(target=recorder.record, args=([(Stream.OUT, b"patient\n")],))
+    thread.start()
+    time.sleep(0.2)
+    assert thread.is_alive()
+    store.runs.ask_to_stop(run.id)
+    assert not store.runs.may_go_on(run.id)
+    redis_client.config_set("maxmemory", 0)
+    thread.join(10)
+    assert store.stored(run) == b"patient\n"
+
+
+def test_a_lost_tail_is_told(store: Store, redis_client: redis.Redis) -> None:
+    """When the store comes back with less than it had confirmed, a record says how much is missing."""
+    run = store.run()
+    recorder = store.recorder(run)
+    recorder.record([(Stream.OUT, b"kept\n")])
+    before = redis_client.hget(f"run:{run.id}", "position")
+    recorder.record([(Stream.OUT, b"forgotten\n")])
+    redis_client.xdel(f"run:{run.id}:log", "15-0")
+    redis_client.execute_command("XSETID", f"run:{run.id}:log", "5-0")
+    redis_client.hset(f"run:{run.id}", "position", before)  # type: ignore[arg-type]
+    recorder.record([(Stream.OUT, b"next\n")])
+    records = [r for r in store.log.read(run.id, (0, 0), 99) if r.kind is not Kind.STATUS]
+    assert [(r.kind, r.start, r.position, r.omitted) for r in records] == [
+        (Kind.OUTPUT, 0, 5, 0),
+        (Kind.OMITTED, 5, 15, 10),
+        (Kind.OUTPUT, 15, 20, 0),
+    ]
+
+
+def test_runs_of_a_node_that_is_gone_are_found(store: Store) -> None:
+    """A live run whose node gives no proof of life is an orphan to others, not to itself."""
+    run = store.run()
+    store.runs.renew("node-a", 10)
+    assert store.runs.orphans("node-b") == []
+    store.runs.renew("node-a", 0.001)
+    time.sleep(0.05)
+    assert [each.id for each in store.runs.orphans("node-b")] == [run.id]
+    assert store.runs.orphans("node-a") == []
+
+
+def test_waiting_gets_news_of_several_runs_and_can_be_woken(store: Store) -> None:
+    """One call waits for all watched runs, and ends early when it is woken."""
+    first, second = store.run(), store.run()
+    ends = {run.id: store.log.end(run.id) for run in (first, second)}
+
+    def later(work: Callable[[], object]) -> None:
+        threading.Timer(0.05, work).start()
+
+    later(lambda: store.log.append(second.id, 1, 0, [Record(0, data=b"news")]))
+    assert [r.data for r in store.log.wait(ends, 5, 10)[second.id]] == [b"news"]
+    began = time.monotonic()
+    later(store.log.wake)
+    assert store.log.wait({first.id: ends[first.id]}, 5, 10) == {}
+    assert time.monotonic() - began < 4
+
+
+def test_unfinished_characters_are_recognised() -> None:
+    """Only the beginning of a valid character is held back."""
+    assert [unfinished(text.encode()[:-1]) for text in ("é", "☃", "🐍")] == [1, 2, 3]
+    assert [unfinished(data) for data in (b"", b"a", "é".encode(), b"\xff", b"\xe2\x28", b"\xf8", b"\x80")] == [0] * 7
