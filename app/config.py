@@ -127,6 +127,12 @@ class Settings(BaseSettings):
     )
     redis_connections: int = Field(64, ge=4, le=10_000, description="Most Redis connections for commands.")
     data_dir: Path = Field(Path("redis_data"), description="Folder where the embedded Valkey keeps runs and output.")
+    data_megabytes: int = Field(
+        1024,
+        ge=16,
+        le=1_048_576,
+        description="Most memory of the embedded Valkey, in megabytes; then Start is refused.",
+    )
     # Jobs
     jobs: Annotated[tuple[str, ...], NoDecode] = Field(
         ("jobs",), description="Folders and modules with jobs, separated by commas."

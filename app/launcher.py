@@ -1,0 +1,210 @@
+"""Everything by one command: the embedded store, the login's stand-in and the web server, and their common end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
+
+import requests
+
+from app.children import Child, ChildFailed
+from app.config import Settings, child_environment
+from app.embedded import EmbeddedStore
+from app.errors import ConfigError
+from app.keys import load_keys
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 30.0
+# A store may have much to load.
+STORE_SECONDS = 300.0
+WATCH_SECONDS = 0.2
+GRACE_SECONDS = 3
+STOP_SECONDS = {"web server": 4.5, "Webex stand-in": 1.0, "embedded Valkey": 2.5}
+STAND_IN_READY = b"Webex stand-in ready at "
+WORKERS = {"eventlet": "EventletWorker", "threading": "ThreadsWorker"}
+
+
+class StopRequested(Exception):
+    """Somebody pressed Ctrl-C or sent SIGTERM."""
+
+
+class Launcher:
+    """Starts what the settings ask for, watches it, and ends it in the reverse order."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._children: list[Child] = []
+        self._changes: dict[str, str] = {}
+        self._stopping = False
+
+    def run(self) -> None:
+        """Run until told to stop.
+
+        Raises: ConfigError before anything is started; ChildFailed.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._ask_to_stop)
+        _check_vendor()
+        with contextlib.ExitStack() as stack:
+            store = None if self._settings.redis_url else EmbeddedStore(self._settings)
+            if store is not None:
+                stack.callback(store.close)
+            load_keys(self._settings)
+            _check_port(self._settings)
+            stack.callback(self._stop)
+            with contextlib.suppress(StopRequested):
+                if store is not None:
+                    self._start_store(store)
+                if not self._settings.client_id:
+                    self._start_stand_in()
+                self._start_web()
+                self._show()
+                while True:
+                    self._pause(WATCH_SECONDS)
+                    for child in self._children:
+                        child.check()
+
+    def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def _pause(self, seconds: float) -> None:
+        if not self._stopping:
+            time.sleep(seconds)
+        if self._stopping:
+            raise StopRequested
+
+    def _stop(self) -> None:
+        if self._stopping:
+            _say("\nStopping ...")
+        for child in reversed(self._children):
+            child.stop(STOP_SECONDS[child.name])
+        if self._stopping:
+            _say("Stopped.")
+
+    def _start_store(self, store: EmbeddedStore) -> None:
+        child = store.start()
+        self._children.append(child)
+        child.wait_ready(store.ready, STORE_SECONDS, self._pause)
+        self._changes["redis_url"] = store.url
+
+    def _start_stand_in(self) -> None:
+        listen, visitors = self._settings.host, urlsplit(self._settings.redirect_uri).hostname or "localhost"
+        command = [sys.executable, "-m", "simulator", "--host", listen, "--port", "0"]
+        child = Child("Webex stand-in", command, stdout=subprocess.PIPE)
+        self._children.append(child)
+        os.set_blocking(child.output.fileno(), False)
+        said = bytearray()
+
+        def ready() -> bool:
+            said.extend(child.output.read() or b"")
+            return said.endswith(b"\n")
+
+        child.wait_ready(ready, START_SECONDS, self._pause)
+        url = said.decode().strip().removeprefix(STAND_IN_READY.decode())
+        port = urlsplit(url).port
+        self._changes.update(
+            client_id="stand-in",
+            client_secret="stand-in",  # noqa: S106 - the stand-in takes any
+            provider_name="Webex (stand-in)",
+            provider_url=f"http://{_address(_reachable(listen), port)}/v1",
+            provider_public_url=f"http://{_address(visitors, port)}/v1",
+            revocation_url=f"http://{_address(_reachable(listen), port)}/v1/revoke",
+        )
+
+    def _start_web(self) -> None:
+        settings = self._settings
+        child = Child("web server", _web_command(settings), environment=child_environment(**self._changes))
+        self._children.append(child)
+        url = f"http://{_address(_reachable(settings.host), settings.port)}/healthz"
+
+        def ready() -> bool:
+            try:
+                return requests.get(url, timeout=1, proxies={"http": ""}).ok
+            except requests.RequestException:
+                return False
+
+        child.wait_ready(ready, START_SECONDS, self._pause)
+
+    def _show(self) -> None:
+        settings = self._settings
+        login = settings.provider_name if settings.client_id else "a local stand-in for Webex, which asks who to be"
+        store = "REDIS_URL" if settings.redis_url else f"{settings.data_dir}/ (embedded Valkey)"
+        address = settings.redirect_uri.removesuffix("redirect")
+        _say(f"\n  Flask-Realtime is ready.\n\n    Open     {address}\n    Login    {login}\n    Data     {store}")
+        _say("    Stop     Ctrl-C\n")
+
+
+def launch(settings: Settings) -> int:
+    """Run everything; returns the exit code: 0 after Ctrl-C or SIGTERM, 2 for a wrong setting, 1 for a dead child."""
+    try:
+        Launcher(settings).run()
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except ChildFailed as error:
+        sys.stderr.write(f"{error} Everything has been stopped.\n")
+        return 1
+    return 0
+
+
+def _web_command(settings: Settings) -> list[str]:
+    options = {
+        "worker-class": f"app.gunicorn_worker.{WORKERS[settings.async_stack]}",
+        "workers": "1",
+        "threads": str(settings.threads),
+        "worker-connections": str(settings.max_connections),
+        "bind": _address(settings.host, settings.port),
+        "graceful-timeout": str(GRACE_SECONDS),
+        "keep-alive": "20",
+        "timeout": "120",
+        # Nobody in front of this server is trusted with headers about the visitor.
+        "forwarded-allow-ips": "",
+        "log-level": "warning",
+    }
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    # eventlet's advice to choose another library is for us, not for those who start the server.
+    quiet = "ignore::DeprecationWarning:app.gunicorn_worker"
+    return [sys.executable, "-W", quiet, "-m", "gunicorn", *arguments, "--no-control-socket", "app.wsgi:app"]
+
+
+def _check_vendor() -> None:
+    if not (ROOT / "vendor" / "manifest.json").is_file():
+        raise ConfigError("vendor/: the page's libraries are missing: run `make setup`, which fetches them by npm")
+
+
+def _check_port(settings: Settings) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[
+            0
+        ]
+        with socket.socket(family, kind, protocol) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+    except socket.gaierror as error:
+        raise ConfigError(f"HOST: {settings.host} is no address of this machine: {error.strerror}") from None
+    except OSError as error:
+        where = f"{settings.host} port {settings.port}"
+        raise ConfigError(f"PORT: cannot listen on {where}: {error.strerror}; set PORT to another one") from None
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - looked for, not listened on
+
+
+def _address(host: str, port: int | None) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _say(text: str) -> None:
+    # A terminal that was closed, or a pipe that ended, is no reason to leave children behind.
+    with contextlib.suppress(OSError):
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
