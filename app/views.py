@@ -15,7 +15,6 @@ from flask import (
     Response,
     current_app,
     g,
-    redirect,
     render_template,
     request,
     send_from_directory,
@@ -64,8 +63,8 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, _show_crash)
 
 
-@bp.get("/")
 @bp.get("/index")
+@bp.get("/")
 def index() -> str:
     """The jobs, and the visitor's newest runs."""
     return render_template("index.html", jobs=_console().jobs(g.user), runs=_console().runs(g.user, limit=RECENT_RUNS))
@@ -150,7 +149,7 @@ def _page_data(job_name: str, run: Run | None) -> dict[str, Any]:
             "run": url_for("views.run", run_id="RUN"),
             "output": url_for("views.output", run_id="RUN"),
             "login": url_for("auth.login"),
-            "socket": url_for("views.index") + "socket.io",
+            "socket": f"{request.script_root}/socket.io",
         },
     }
 
@@ -160,7 +159,7 @@ def _moment(seconds: float) -> datetime:
 
 
 def _to_login(_error: RealtimeError) -> BaseResponse:
-    return redirect(url_for("auth.login", next=request.full_path.rstrip("?")))
+    return auth.begin_login(request.full_path.rstrip("?"))
 
 
 def _show_error(error: RealtimeError) -> tuple[str, int, dict[str, str]]:
@@ -184,6 +183,13 @@ def _show_crash(_error: Exception) -> tuple[str, int, dict[str, str]]:
     return _error_page(500, "Something went wrong on this server.")
 
 
-def _error_page(status: int, text: str) -> tuple[str, int, dict[str, str]]:
-    page = render_template("error.html", status=status, text=text, advice=ADVICE.get(status, ADVICE[400]))
+def _error_page(status: int, title: str) -> tuple[str, int, dict[str, str]]:
+    page = render_template(
+        "message.html",
+        code=status,
+        title=title,
+        text=ADVICE.get(status, ADVICE[HTTPStatus.BAD_REQUEST]),
+        address=url_for("views.index"),
+        label="Go to the jobs",
+    )
     return page, status, {"Retry-After": str(RETRY_SECONDS)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}

@@ -40,10 +40,7 @@ openSearch = prepareSearch(screen);
 
 const state = new RunState(data.now);
 state.links.run = data.links.run;
-const socket = connect(data.links.socket, () => {
-  const next = encodeURIComponent(location.pathname + location.search);
-  banner("You have been logged out. Runs that have started go on.", `${data.links.login}?next=${next}`, "Log in again");
-});
+const socket = connect(data.links.socket, () => toLogin("You have been logged out. Runs that have started go on."));
 
 /** @type {Reader | null} */
 let reader = null;
@@ -65,6 +62,21 @@ function banner(text, link, label) {
   if (link) anchor.href = link;
   anchor.textContent = label ?? "";
   element("banner").hidden = !text;
+}
+
+/** @param {string} text */
+function toLogin(text) {
+  const next = encodeURIComponent(location.pathname + location.search);
+  banner(text, `${data.links.login}?next=${next}`, "Log in again");
+}
+
+/**
+ * @param {import("./contract.js").Fault} fault
+ * @param {string} [silence] what to say where the server did not answer
+ */
+function complain(fault, silence) {
+  if (fault.code === "login_required" || fault.code === "login_again") toLogin(fault.message);
+  else say(wrong, (fault === SILENCE && silence) || fault.message);
 }
 
 /** @param {Run} run */
@@ -129,7 +141,7 @@ async function startRun() {
   if (!answer.ok) {
     if (answer.error.code !== SILENCE.code) asked = null;
     if (answer.error.fields) form.complain(answer.error.fields);
-    else say(wrong, answer.error === SILENCE ? "The server did not answer. Press Start again: it will be one run." : answer.error.message);
+    else complain(answer.error, "The server did not answer. Press Start again: it will be one run.");
     return;
   }
   asked = null;
@@ -146,7 +158,7 @@ async function stopRun() {
   if (answer.ok) reader.status(answer.run);
   else {
     stop.disabled = false;
-    say(wrong, answer.error.message);
+    complain(answer.error, "The server did not answer. Please press Stop again.");
   }
 }
 
