@@ -16,11 +16,14 @@ from app.discovery import Loaded, Source, find_sources
 from app.errors import JobBroken, NotFound
 from app.masking import SHORTEST
 from app.parameters import Parameters, read_signature
+from app.texts import printable, text_of
 
 EXAMPLE = "list_spaces"
 _EXAMPLE_MODULE = f"app.{EXAMPLE}"
 _MARK = "__realtime_job__"
-_NAME = re.compile(r"\w{1,100}", re.ASCII)
+_LONGEST_NAME = 100
+_LONGEST = 300  # characters of a message
+_NAME = re.compile(rf"\w{{1,{_LONGEST_NAME}}}", re.ASCII)
 _PASSWORD = re.compile(r"(://[^\s/@:]*:)[^\s/@]+@")
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -118,8 +121,8 @@ class Catalog:
         self._executors = tuple(executors)
         self._live = settings.environment == "development"
         self._hidden = _secrets_of(settings)
-        default = type(settings).model_fields["jobs"].default
-        self._sources = find_sources((_EXAMPLE_MODULE, *settings.jobs), optional=frozenset((_EXAMPLE_MODULE, *default)))
+        optional = frozenset(type(settings).model_fields["jobs"].default)
+        self._sources = find_sources((_EXAMPLE_MODULE, *settings.jobs), optional)
         self._loaded = {source: source.load() for source in self._sources}
         self._guard = threading.Lock()
         self._last: dict[str, tuple[Job, ...]] = {}
@@ -179,21 +182,17 @@ class Catalog:
         self._jobs = jobs
 
     def _broken(self, loaded: Loaded) -> tuple[Job, ...]:
-        error = loaded.error
-        for text in self._hidden:
-            error = error.replace(text, "***")
-        error = _PASSWORD.sub(r"\1***@", error)
-        name = re.sub(r"\W", "_", loaded.name, flags=re.ASCII)[:100]
+        error = self._hide(loaded.error)
+        name = _plain(loaded.name)
         before = self._last.get(loaded.label) or (Job(name, loaded.label, loaded.label, _refuse(error)),)
         return tuple(_break(each, error) for each in before)
 
     def _make(self, loaded: Loaded, function: Callable[..., Any]) -> Job:
         mark: _Mark = function.__dict__[_MARK]
-        where = f"{loaded.label}, line {inspect.unwrap(function).__code__.co_firstlineno}"
-        name = function.__name__
+        where = f"{loaded.label}, line {function.__code__.co_firstlineno}"
         lines = (inspect.getdoc(function) or "").split("\n", 1)
         made = Job(
-            name=name,
+            name=function.__name__,
             title=mark.title,
             where=where,
             function=function,
@@ -207,8 +206,15 @@ class Catalog:
             self._check(made)
             return replace(made, parameters=read_signature(function))
         except JobBroken as error:
-            made = replace(made, name=re.sub(r"\W", "_", name, flags=re.ASCII)[:100])
-            return _break(made, f"{where}: {error}")
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001 - a decorator of the author's may have made anything of the function
+            reason = f"{type(error).__name__}: {printable(text_of(error), _LONGEST)}"
+        return _break(replace(made, name=_plain(made.name)), self._hide(f"{where}: {reason}"))
+
+    def _hide(self, error: str) -> str:
+        for text in self._hidden:
+            error = error.replace(text, "***")
+        return _PASSWORD.sub(r"\1***@", error)
 
     def _check(self, made: Job) -> None:
         if not _NAME.fullmatch(made.name):
@@ -218,6 +224,10 @@ class Catalog:
             raise JobBroken(f'executor "{made.executor}" is not available here; this server has: {names}')
         if inspect.isgeneratorfunction(made.function) or inspect.isasyncgenfunction(made.function):
             raise JobBroken("a job has no `yield`: what it prints is its output")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\W", "_", name, flags=re.ASCII)[:_LONGEST_NAME]
 
 
 def _marked(loaded: Loaded, seen: set[int]) -> list[Callable[..., Any]]:

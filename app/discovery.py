@@ -21,9 +21,11 @@ from types import CodeType, ModuleType
 from typing import Any, Protocol
 
 from app.errors import ConfigError
+from app.texts import printable, text_of
 
 _PACKAGE = "_realtime_jobs_"
 _KEPT = 8  # versions of a folder whose modules runs in progress may still import from
+_LONGEST = 300  # characters of a message
 _numbers = itertools.count(1)
 _Stamp = dict[str, tuple[int, ...] | None]
 
@@ -174,13 +176,13 @@ def find_sources(names: tuple[str, ...], optional: frozenset[str]) -> list[Sourc
     found: dict[str, Source] = {}
     for name in names:
         path = Path(name)
-        if path.is_dir():
+        if os.path.isdir(path):  # where Path's method raises for names of an impossible length
             _check_folder(name, path)
             found.setdefault(str(path.resolve()), Folder(path))
         elif _is_module(name):
             found.setdefault(name, Module(name))
         elif name not in optional:
-            raise ConfigError(f"JOBS: there is no folder and no module called `{name}`")
+            raise ConfigError(f"JOBS: there is no folder and no module called `{printable(name, _LONGEST)}`")
     return list(found.values())
 
 
@@ -256,18 +258,16 @@ def _import(name: str, label: str, short: str, folder: Path | None) -> Loaded:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - sys.exit at import too is this file's trouble alone
-        return Loaded(label, short, None, explain(error, label, folder))
+        return Loaded(label, short, None, _explain(error, label, folder))
     finally:
         sys.stdout, sys.stderr = kept
 
 
-def explain(error: BaseException, label: str, folder: Path | None) -> str:
-    """Where and why a job's file failed, in one line of at most some 400 characters."""
-    place, message = label, str(error)
-    if isinstance(error, SyntaxError):
-        message = error.msg
-        if error.filename and not error.filename.startswith("<"):
-            place = f"{_label(Path(error.filename))}, line {error.lineno}"
+def _explain(error: BaseException, label: str, folder: Path | None) -> str:
+    """Where and why a job's file failed."""
+    place, message = label, text_of(error)
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_absolute():
+        place, message = f"{_label(Path(error.filename))}, line {error.lineno or 1}", error.msg
     else:
         frames = [(Path(frame.f_code.co_filename), line) for frame, line in traceback.walk_tb(error.__traceback__)]
         own = [(file, line) for file, line in frames if file.parent == folder]
@@ -275,5 +275,5 @@ def explain(error: BaseException, label: str, folder: Path | None) -> str:
             place = f"{_label(own[-1][0])}, line {own[-1][1]}"
     if isinstance(error, ModuleNotFoundError) and folder and (folder / f"{error.name}.py").exists():
         message += f"; for a file beside this one write `from .{error.name} import ...`"
-    words = " ".join(message[:300].split())
-    return f"{place}: {type(error).__name__}{': ' if words else ''}{words}"
+    kind = type(error).__name__
+    return f"{place}: {kind}" if message == kind else f"{place}: {kind}: {printable(message, _LONGEST)}"

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from app.errors import InvalidParameters, JobBroken
 from app.shapes import NEEDED, UnsupportedError, shape
+from app.texts import printable, text_of
 
 INJECTED = frozenset({"running", "token", "user", "run"})
 MAX_COMPLAINTS = 20  # unknown names that one answer lists
@@ -102,7 +103,10 @@ class Parameters:
         if not isinstance(values, Mapping):
             raise InvalidParameters({"params": "Parameters are an object of names and values."})
         unknown = (name for name in values if name not in self._parameters)
-        wrong = {_printable(name): "There is no such parameter." for name in islice(unknown, MAX_COMPLAINTS)}
+        wrong = {
+            printable(name if isinstance(name, str) else "", _SHOWN): "There is no such parameter."
+            for name in islice(unknown, MAX_COMPLAINTS)
+        }
         result = {}
         for name, parameter in self._parameters.items():
             try:
@@ -158,7 +162,7 @@ def _read(function: Callable[..., Any], parameter: inspect.Parameter) -> Paramet
     except UnsupportedError as error:
         raise JobBroken(f"parameter `{name}`: {error}") from None
     except Exception as error:  # noqa: BLE001 - pydantic raises many kinds for constraints that do not fit their type
-        raise JobBroken(f"parameter `{name}`: its type is wrong: {_first_line(error)}") from None
+        raise JobBroken(f"parameter `{name}`: its type is wrong: {printable(text_of(error), _LONGEST)}") from None
     _check_default(found)
     return found
 
@@ -171,7 +175,7 @@ def _resolve(function: Callable[..., Any], name: str, annotation: Any) -> Any:
     try:
         return typing.get_type_hints(holder, globalns=scope, include_extras=True)[name]
     except Exception as error:  # noqa: BLE001 - an annotation in quotes is code of the author's
-        raise JobBroken(f"parameter `{name}`: its type cannot be read: {_first_line(error)}") from None
+        raise JobBroken(f"parameter `{name}`: its type cannot be read: {printable(text_of(error), _LONGEST)}") from None
 
 
 def _make_default(adapter: TypeAdapter[Any], default: Any) -> Callable[[], Any] | None:
@@ -216,14 +220,4 @@ def _notes(kind: Any) -> list[Any]:
 def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     item = next((f"Item {step + 1}: " for step in first["loc"] if isinstance(step, int)), "")
-    return item + first["msg"].removeprefix("Value error, ")[:_LONGEST]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:_LONGEST]
-
-
-def _printable(name: object) -> str:
-    text = name if isinstance(name, str) else type(name).__name__
-    short = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-    return "".join(character if character.isprintable() else "?" for character in short)
+    return item + printable(first["msg"].removeprefix("Value error, "), _LONGEST)

@@ -3,4 +3,5 @@
 pytest_plugins = [
     "tests.integration.simulator_fixture",
     "tests.integration.store_fixture",
+    "tests.unit.jobfiles",
 ]
