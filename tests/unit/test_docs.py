@@ -1,0 +1,39 @@
+"""The documents list what there is, and nothing else."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from app import errors, rights
+
+ROOT = Path(__file__).parents[2]
+
+
+def _rows(document: str) -> set[str]:
+    return set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / document).read_text(), re.MULTILINE))
+
+
+def _subclasses(cls: type) -> Iterable[type[errors.RealtimeError]]:
+    return [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, cls)]
+
+
+def test_every_error_is_documented_and_no_other() -> None:
+    """docs/errors.md has one row for each code of the tree, with its HTTP status."""
+    text = (ROOT / "docs/errors.md").read_text()
+    tree = _subclasses(errors.RealtimeError)
+    assert _rows("errors.md") == {each.code for each in tree}
+    for each in tree:
+        assert f"| `{each.code}` | {each.http_status} |" in text
+
+
+def test_every_socket_event_is_documented_and_no_other() -> None:
+    """docs/events.md has a row for each event that the door handles or sends."""
+    source = (ROOT / "app/events.py").read_text()
+    sent = set(re.findall(r'emit\(\s*"(\w+)"', source))
+    handled = {door.removeprefix("socket:") for door in rights.DOORS if door.startswith("socket:")}
+    assert _rows("events.md") == sent | (handled - {"connect", "disconnect"})
+    for event in handled:
+        assert f'"{event}"' in source
