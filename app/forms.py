@@ -1,4 +1,4 @@
-"""A job's form: its JSON Schema turned into fields that a template can draw."""
+"""A job's form: the JSON Schema of its parameters turned into fields that a template can draw."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-Kind = Literal["text", "number", "integer", "boolean", "choice", "date", "datetime", "time", "list", "json"]
+Kind = Literal["text", "number", "integer", "boolean", "choice", "date", "datetime", "time", "list", "lines"]
 _FORMATS: dict[str, Kind] = {"date": "date", "date-time": "datetime", "time": "time"}
-_TYPES: dict[str, Kind] = {"integer": "integer", "number": "number", "boolean": "boolean", "string": "text"}
+_TYPES: dict[str, Kind] = {"integer": "integer", "number": "number", "boolean": "boolean", "array": "list"}
+_LIMITS = {"minimum": "min", "maximum": "max", "minLength": "minlength", "maxLength": "maxlength"}
 _MISSING = object()
 
 
@@ -18,13 +19,14 @@ _MISSING = object()
 class Field:
     """One parameter as the form shows it.
 
-    `value` is what the input starts with; `choices` are pairs of JSON text and label; `item` is the kind of a list's
-    entries and `values` what they start with; `zoned` times carry a time zone.
+    `value` is what its input starts with; `choices` are pairs of JSON text and label; `limits` are HTML attributes;
+    `zoned` times carry a time zone. A list has an empty `item` to copy and the `items` that it starts with; `lines` is
+    text of several lines, which is also how a list inside a list is written.
     """
 
     name: str
     kind: Kind
-    label: str = ""
+    label: str
     hint: str = ""
     required: bool = False
     optional: bool = False
@@ -33,105 +35,94 @@ class Field:
     choices: tuple[tuple[str, str], ...] = ()
     limits: dict[str, str] = field(default_factory=dict)
     item: Field | None = None
-    values: tuple[Field, ...] = ()
+    items: tuple[Field, ...] = ()
 
 
 def fields(schema: Mapping[str, Any], values: Mapping[str, Any] | None = None) -> list[Field]:
-    """The fields of an object's JSON Schema, in its order; `values` (an earlier run's) win over the defaults."""
-    required = set(schema.get("required", ()))
-    given = values or {}
+    """The fields of a job's schema, in its order; `values` (an earlier run's) win over the defaults."""
+    required = schema.get("required", ())
     return [
-        _field(name, part, schema.get("$defs", {}), required=name in required, given=given.get(name, _MISSING))
-        for name, part in schema.get("properties", {}).items()
+        _field(name, part, required=name in required, value=(values or {}).get(name, part.get("default", _MISSING)))
+        for name, part in schema["properties"].items()
     ]
 
 
-def _field(name: str, part: Mapping[str, Any], defs: Mapping[str, Any], *, required: bool, given: object) -> Field:
-    inner, optional = _resolve(part, defs)
-    value = part.get("default", _MISSING) if given is _MISSING else given
+def _field(name: str, part: Mapping[str, Any], *, required: bool, value: object) -> Field:
+    inner, optional = _without_none(part)
     kind = _kind(inner, optional=optional)
-    common: dict[str, Any] = {
-        "name": name,
-        "kind": kind,
-        "label": _title(name, part),
-        "hint": str(part.get("description") or inner.get("description") or ""),
-        "required": required,
-        "optional": optional,
-        "limits": _limits(inner, kind),
-        "zoned": kind == "datetime" and _zoned(value),
-    }
+    if kind == "text" and "\n" in str(value):
+        kind = "lines"
+    zoned = kind == "datetime" and _zoned(value)
+    item: Field | None = None
+    items: tuple[Field, ...] = ()
     if kind == "list":
-        item = _field(name, {"title": common["label"], **inner["items"]}, defs, required=True, given=_MISSING)
-        entries = value if isinstance(value, list) else []
-        started = tuple(_field(name, inner["items"], defs, required=True, given=entry) for entry in entries)
-        return Field(**common, item=item, values=started)
-    return Field(**common, value=_text(value, kind), choices=_choices(inner, kind, optional=optional))
+        item = _item(name, inner["items"], _MISSING)
+        items = tuple(_item(name, inner["items"], entry) for entry in (value if isinstance(value, list) else ()))
+    return Field(
+        name=name,
+        kind=kind,
+        label=str(part.get("title", name)),
+        hint=str(part.get("description", "")),
+        required=required,
+        optional=optional,
+        value=_text(value, kind, zoned=zoned),
+        zoned=zoned,
+        choices=_choices(inner, optional=optional) if kind == "choice" else (),
+        limits=_limits(inner, kind),
+        item=item,
+        items=items,
+    )
 
 
-def _resolve(part: Mapping[str, Any], defs: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
-    """Follow references and take `| None` off; True means that None is allowed."""
-    if "$ref" in part:
-        return _resolve(defs[part["$ref"].rsplit("/", 1)[-1]], defs)
-    options = [option for option in part.get("anyOf", ()) if option.get("type") != "null"]
-    optional = len(options) < len(part.get("anyOf", ()))
-    if len(options) == 1:
-        return _resolve(options[0], defs)[0], optional
-    return part, optional
+def _item(name: str, part: Mapping[str, Any], value: object) -> Field:
+    if _kind(_without_none(part)[0], optional=False) == "list":
+        lines = "\n".join(map(str, value)) if isinstance(value, list) else ""
+        return Field(name=name, kind="lines", label=name, value=lines)
+    return _field(name, part, required=True, value=value)
+
+
+def _without_none(part: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+    """The schema without `| None`; True means that None is allowed."""
+    options = part.get("anyOf", ())
+    others = [option for option in options if option.get("type") != "null"]
+    return (others[0] if len(others) == 1 else part), len(others) < len(options)
 
 
 def _kind(inner: Mapping[str, Any], *, optional: bool) -> Kind:
-    if "enum" in inner or "const" in inner:
+    if "enum" in inner or "const" in inner or (inner.get("type") == "boolean" and optional):
         return "choice"
-    if inner.get("type") == "boolean" and optional:
-        return "choice"
-    if inner.get("type") == "array" and "items" in inner:
-        return "list"
-    if inner.get("type") == "string" and inner.get("format") in _FORMATS:
-        return _FORMATS[inner["format"]]
-    # A union of plain types (Decimal, int | str) is typed as text, and the server reads it; the rest is JSON.
-    plain = all(option.get("type") in _TYPES for option in inner.get("anyOf", ())) and "anyOf" in inner
-    return "text" if plain else _TYPES.get(str(inner.get("type")), "json")
+    kind = _TYPES.get(str(inner.get("type")), "text")
+    return _FORMATS.get(str(inner.get("format")), kind) if kind == "text" else kind
 
 
-def _choices(inner: Mapping[str, Any], kind: Kind, *, optional: bool) -> tuple[tuple[str, str], ...]:
-    if kind != "choice":
-        return ()
-    if inner.get("type") == "boolean":
-        options = [("true", "Yes"), ("false", "No")]
-    else:
-        options = [(json.dumps(option), _label(option)) for option in inner.get("enum", [inner.get("const")])]
-    return tuple([("null", "none")] * (optional and ("null", "none") not in options) + options)
+def _choices(inner: Mapping[str, Any], *, optional: bool) -> tuple[tuple[str, str], ...]:
+    values = [True, False] if inner.get("type") == "boolean" else inner.get("enum", [inner.get("const")])
+    pairs = [(json.dumps(value), _label(value)) for value in values]
+    none = ("null", _label(None))
+    return tuple([none] * (optional and none not in pairs) + pairs)
 
 
-def _label(option: object) -> str:
-    if isinstance(option, bool):
-        return "Yes" if option else "No"
-    return "none" if option is None else str(option)
+def _label(value: object) -> str:
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    return "(none)" if value is None else str(value)
 
 
 def _limits(inner: Mapping[str, Any], kind: Kind) -> dict[str, str]:
-    names = {"minimum": "min", "maximum": "max", "maxLength": "maxlength", "minLength": "minlength"}
-    limits = {html: str(inner[name]) for name, html in names.items() if name in inner}
-    if kind in {"integer", "number"}:
-        limits["step"] = "1" if kind == "integer" else "any"
-    if kind in {"datetime", "time"}:
-        limits["step"] = "1"  # seconds; without it the browser offers minutes only
-    return limits
+    limits = {attribute: str(inner[name]) for name, attribute in _LIMITS.items() if name in inner}
+    steps = {"integer": "1", "number": "any", "datetime": "1", "time": "1"}  # of times: seconds
+    return {**limits, "step": steps[kind]} if kind in steps else limits
 
 
-def _text(value: object, kind: Kind) -> str:
-    if kind in {"choice", "json"}:
-        return "" if value is _MISSING else json.dumps(value)
-    if kind == "boolean":
-        return "true" if value is True else ""
-    return "" if value is _MISSING or value is None else str(value)
-
-
-def _title(name: str, part: Mapping[str, Any]) -> str:
-    """The author's title; one that pydantic made from the name ("Dry Run") becomes a sentence ("Dry run")."""
-    title = str(part.get("title", ""))
-    words = name.replace("_", " ")
-    return title if title and title != words.title() else words[:1].upper() + words[1:]
+def _text(value: object, kind: Kind, *, zoned: bool) -> str:
+    if value is _MISSING:
+        return ""
+    if kind in {"choice", "boolean"}:
+        return json.dumps(value)
+    text = "" if value is None else str(value)
+    # Browsers leave an input empty whose time has more digits than milliseconds.
+    plain = text.split(".")[0] if "." in text and kind in {"datetime", "time"} and not zoned else text
+    return plain.replace(" ", "T") if kind == "datetime" else plain
 
 
 def _zoned(value: object) -> bool:

@@ -30,9 +30,11 @@ from app.errors import LoginAgain, LoginRequired, NotFound, RealtimeError
 from app.forms import fields
 from app.model import Run
 
+Page = tuple[str, int, dict[str, str]]
 bp = Blueprint("views", __name__)
 RECENT_RUNS = 20
 RETRY_SECONDS = 5
+CRASHED = "Something went wrong on this server."
 ADVICE = {
     400: "Go back, reload the page and try again.",
     403: "Ask the person who runs this server, if you think that you should be allowed to do this.",
@@ -158,32 +160,36 @@ def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _to_login(_error: RealtimeError) -> BaseResponse:
-    return auth.begin_login(request.full_path.rstrip("?"))
+def _to_login(_error: RealtimeError) -> BaseResponse | Page:
+    try:
+        return auth.begin_login(request.full_path.rstrip("?"))
+    except RealtimeError as error:
+        return _show_error(error)
 
 
-def _show_error(error: RealtimeError) -> tuple[str, int, dict[str, str]]:
+def _show_error(error: RealtimeError) -> Page:
     if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         current_app.logger.error("%s: %s", error.code, error)
     return _error_page(error.http_status, str(error))
 
 
-def _show_http_error(error: HTTPException) -> tuple[str, int, dict[str, str]] | HTTPException:
+def _show_http_error(error: HTTPException) -> Page | HTTPException:
     code = error.code or int(HTTPStatus.INTERNAL_SERVER_ERROR)
     if code < HTTPStatus.BAD_REQUEST:
         return error
-    text = "There is no such page." if code == HTTPStatus.NOT_FOUND else error.description or error.name
+    own = {HTTPStatus.NOT_FOUND: "There is no such page.", HTTPStatus.INTERNAL_SERVER_ERROR: CRASHED}
+    text = own.get(HTTPStatus(code), error.description or error.name)
     page, status, extra = _error_page(code, text)
     allowed = error.get_response().headers.get("Allow")
     return page, status, {**extra, **({"Allow": allowed} if allowed else {})}
 
 
-def _show_crash(_error: Exception) -> tuple[str, int, dict[str, str]]:
+def _show_crash(_error: Exception) -> Page:
     current_app.logger.exception("a page failed: %s", request.endpoint)
-    return _error_page(500, "Something went wrong on this server.")
+    return _error_page(500, CRASHED)
 
 
-def _error_page(status: int, title: str) -> tuple[str, int, dict[str, str]]:
+def _error_page(status: int, title: str) -> Page:
     page = render_template(
         "message.html",
         code=status,
