@@ -13,8 +13,9 @@ from flask_socketio import ConnectionRefusedError as Refused
 from flask_socketio import SocketIO, join_room
 
 from app import auth, rights
-from app.console import Console, Piece, Viewer
+from app.console import Console
 from app.errors import BadRequest, LoginRequired, NotFound, RealtimeError
+from app.follow import Piece, Viewer
 
 logger = logging.getLogger(__name__)
 

@@ -78,7 +78,7 @@ def create_app(settings: Settings) -> Flask:
     )
     door = events.Door(app, socketio)
     app.extensions["on_logout"].append(door.end_session)
-    app.extensions["shutdown"] = lambda seconds: [each.shutdown(seconds) for each in executors.values()]
+    app.extensions["shutdown"] = executors["thread"].shutdown
     stack.spawn(door.sweep, sessions.alive, stack.sleep)
     stack.spawn(_keep_lease, stack, runs, node)
     return app

@@ -235,11 +235,12 @@ def test_a_lost_tail_is_told(store: Store, redis_client: redis.Redis) -> None:
     run = store.run()
     recorder = store.recorder(run)
     recorder.record([(Stream.OUT, b"kept\n")])
-    before = redis_client.hget(f"run:{run.id}", "position")
+    keys = (f"run:{run.id}", f"run:{run.id}:log")
+    before = {key: redis_client.dump(key) for key in keys}
     recorder.record([(Stream.OUT, b"forgotten\n")])
-    redis_client.xdel(f"run:{run.id}:log", "15-0")
-    redis_client.execute_command("XSETID", f"run:{run.id}:log", "5-0")
-    redis_client.hset(f"run:{run.id}", "position", before)  # type: ignore[arg-type]
+    for key, value in before.items():
+        assert value is not None
+        redis_client.restore(key, 0, value, replace=True)
     recorder.record([(Stream.OUT, b"next\n")])
     records = [r for r in store.log.read(run.id, (0, 0), 99) if r.kind is not Kind.STATUS]
     assert [(r.kind, r.start, r.position, r.omitted) for r in records] == [
