@@ -1,0 +1,77 @@
+"""The server's own keys: from the settings, or made at the first start in development."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.fernet import Fernet, MultiFernet
+
+from app.config import Settings
+from app.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Keys:
+    """`secret_key` signs what browsers send back; `fernet` encrypts tokens by its newest key, and opens with each."""
+
+    secret_key: str = field(repr=False)
+    fernet: MultiFernet = field(repr=False)
+
+
+def load_keys(settings: Settings) -> Keys:
+    """The keys; those that the settings lack are made in `settings.key_dir` once, readable by their owner alone.
+
+    In production the settings have them all: they are not valid without.
+
+    Raises: ConfigError naming TOKEN_KEYS or KEY_DIR.
+    """
+    secret = settings.secret_key.get_secret_value()
+    tokens = [key.get_secret_value() for key in settings.token_keys]
+    if not secret:
+        secret = _own(settings, "secret.key", lambda: secrets.token_urlsafe(32))
+    if not tokens:
+        tokens = _own(settings, "token.keys", lambda: Fernet.generate_key().decode()).split(",")
+    return Keys(secret, _fernet(tokens))
+
+
+def _fernet(keys: Iterable[str]) -> MultiFernet:
+    try:
+        return MultiFernet([Fernet(key) for key in keys])
+    except ValueError:
+        # Without the error's own text: it might carry a piece of the key.
+        raise ConfigError("TOKEN_KEYS: each key must be 32 bytes in URL-safe base64 (a Fernet key)") from None
+
+
+def _own(settings: Settings, name: str, make: Callable[[], str]) -> str:
+    path = settings.key_dir / name
+    try:
+        text = _read_or_make(path, make).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise ConfigError(f"KEY_DIR: the key file {path} cannot be used: {reason}") from None
+    if not text:
+        raise ConfigError(f"KEY_DIR: the key file {path} is empty; restore it, or delete it to have a new key made")
+    return text
+
+
+def _read_or_make(path: Path, make: Callable[[], str]) -> str:
+    if path.exists():
+        return path.read_text("utf-8")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (path.parent / "keys.lock").open("w") as lock:
+        # Two first starts at once must end with one key: what one encrypts the other has to open.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            part = path.with_suffix(".part")
+            part.unlink(missing_ok=True)
+            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                file.write(make())
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+    return path.read_text("utf-8")

@@ -1,0 +1,43 @@
+"""Logins that began and wait for the provider's answer: each is taken once, or ends by its time."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+
+from app.store.connection import store_errors
+
+LOGIN_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What is needed to end a login: the PKCE verifier, and the local path to go on to."""
+
+    verifier: str
+    target: str
+
+
+class Logins:
+    """The records `login:<hash of the state>`; raises StoreUnavailable."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def begin(self, state: str, login: Login) -> None:
+        """Keep `login` for ten minutes."""
+        with store_errors():
+            self._client.set(_key(state), msgspec.json.encode(asdict(login)), ex=LOGIN_SECONDS)
+
+    def take(self, state: str) -> Login | None:
+        """The login of this `state`, to the first who asks; None to everybody else."""
+        with store_errors():
+            data = self._client.getdel(_key(state))
+        return None if data is None else msgspec.json.decode(data, type=Login)
+
+
+def _key(state: str) -> str:
+    return f"login:{hashlib.sha256(state.encode()).hexdigest()}"
