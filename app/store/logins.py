@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -27,10 +27,10 @@ class Logins:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def begin(self, state: str, login: Login) -> None:
-        """Keep `login` for ten minutes."""
+    def begin(self, state: str, verifier: str, target: str) -> None:
+        """Keep a login for ten minutes."""
         with store_errors():
-            self._client.set(_key(state), msgspec.json.encode(asdict(login)), ex=LOGIN_SECONDS)
+            self._client.set(_key(state), msgspec.json.encode(Login(verifier, target)), ex=LOGIN_SECONDS)
 
     def take(self, state: str) -> Login | None:
         """The login of this `state`, to the first who asks; None to everybody else."""
