@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -171,7 +172,7 @@ def _web_command(settings: Settings) -> list[str]:
     }
     arguments = [f"--{name}={value}" for name, value in options.items()]
     # eventlet's advice to choose another library is for us, not for those who start the server.
-    quiet = "ignore::DeprecationWarning:app.gunicorn_worker"
+    quiet = "ignore::Warning:app.gunicorn_worker"
     return [sys.executable, "-W", quiet, "-m", "gunicorn", *arguments, "--no-control-socket", "app.wsgi:app"]
 
 
@@ -192,6 +193,8 @@ def _check_port(settings: Settings) -> None:
         raise ConfigError(f"HOST: {settings.host} is no address of this machine: {error.strerror}") from None
     except OSError as error:
         where = f"{settings.host} port {settings.port}"
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise ConfigError(f"HOST: {settings.host} is no address of this machine") from None
         raise ConfigError(f"PORT: cannot listen on {where}: {error.strerror}; set PORT to another one") from None
 
 

@@ -1,0 +1,51 @@
+"""Run the tests that this machine can run, and say plainly what is left out and why.
+
+`python scripts/test.py [--nothing-left-out] [what pytest should run]`; the option is for CI: whatever is missing or
+skipped is a failure then.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parent.parent
+# Folders of tests, and the program without which they cannot run.
+NEEDS = {"tests/e2e": "chromium"}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the script; returns pytest's exit code, or 1 where something was left out that must not be."""
+    whole = "--nothing-left-out" in arguments
+    wanted = [argument for argument in arguments if argument != "--nothing-left-out"]
+    left_out = {folder: program for folder, program in NEEDS.items() if not shutil.which(program)}
+    notes = [f"Left out: {folder}, since {program} is missing." for folder, program in left_out.items()]
+    print("\n".join(notes), end="\n" if notes else "", flush=True)
+    if whole and left_out:
+        return 1
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        options = [f"--ignore={folder}" for folder in left_out]
+        pytest = [sys.executable, "-m", "pytest", f"--junitxml={report}", *options, *wanted]
+        code = subprocess.run(pytest, check=False, cwd=ROOT).returncode
+        skipped = _skipped(report) if whole and code == 0 else 0
+    if skipped:
+        print(f"{skipped} tests were skipped: nothing may be left out here.", flush=True)
+        return 1
+    # Once more, below pages of dots.
+    print("\n".join(notes), end="\n" if notes else "", flush=True)
+    return code
+
+
+def _skipped(report: Path) -> int:
+    # Our own pytest wrote it a moment ago.
+    suites = ElementTree.parse(report).getroot().iter("testsuite")  # noqa: S314
+    return sum(int(suite.get("skipped", "0")) for suite in suites)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
