@@ -68,7 +68,7 @@ def install(locks: list[str]) -> None:
     if last.is_file() and last.read_text() == stamps[last]:
         return
     print(f"set-up: installing the packages of {locks[-1]}", flush=True)
-    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    pip = [str(PYTHON), "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
     run([*pip, "--require-hashes", "-r", str(ROOT / locks[-1])], f"the packages of {locks[-1]} cannot be installed")
     for stamp, content in stamps.items():
         stamp.write_text(content)
