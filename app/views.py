@@ -177,8 +177,8 @@ def _show_http_error(error: HTTPException) -> Page | HTTPException:
     code = error.code or int(HTTPStatus.INTERNAL_SERVER_ERROR)
     if code < HTTPStatus.BAD_REQUEST:
         return error
-    own = {HTTPStatus.NOT_FOUND: "There is no such page.", HTTPStatus.INTERNAL_SERVER_ERROR: CRASHED}
-    text = own.get(HTTPStatus(code), error.description or error.name)
+    own: dict[int, str] = {HTTPStatus.NOT_FOUND: "There is no such page.", HTTPStatus.INTERNAL_SERVER_ERROR: CRASHED}
+    text = own.get(code, error.description or error.name)
     page, status, extra = _error_page(code, text)
     allowed = error.get_response().headers.get("Allow")
     return page, status, {**extra, **({"Allow": allowed} if allowed else {})}

@@ -22,8 +22,8 @@ export class JobForm {
   }
 
   /**
-   * The values by name, as text where the server knows better than the browser how to read it; null where an input holds
-   * what its kind cannot be, which is then said beside it.
+   * The values by name, as text where the server knows better than the browser how to read it; what is required and
+   * empty is left out. Null where an input holds what its kind cannot be, which is then said beside it.
    * @returns {Record<string, unknown> | null}
    */
   read() {
@@ -33,7 +33,8 @@ export class JobForm {
       this.complain(Object.fromEntries(unreadable.map((field) => [field.dataset.field, "This is not complete, or no number."])));
       return null;
     }
-    return Object.fromEntries(this.fields.map((field) => [field.dataset.field, valueOf(field)]));
+    const given = this.fields.filter((field) => !inputs(field).some((input) => input.required && !input.value));
+    return Object.fromEntries(given.map((field) => [field.dataset.field, valueOf(field)]));
   }
 
   /** @param {Record<string, string>} complaints by name; the first wrong field gets the focus */

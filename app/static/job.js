@@ -13,6 +13,8 @@ const ANSWER_MILLISECONDS = 10_000;
 // Of a longer output the last part is shown: more than the terminal's lines can hold.
 const WHOLE_BYTES = 16_777_216;
 const LAST_BYTES = 8_388_608;
+// Narrower than this (as in console.css), the terminal stands below the form.
+const ONE_COLUMN = 960;
 
 /** @typedef {import("./contract.js").Run} Run */
 /** @typedef {import("./contract.js").Answer} Answer */
@@ -148,6 +150,7 @@ async function startRun() {
   open(answer.run);
   history.replaceState(null, "", `${data.links.job}?run=${encodeURIComponent(answer.run.id)}`);
   show(answer.run);
+  if (window.innerWidth < ONE_COLUMN) log.closest("section")?.scrollIntoView({ block: "nearest" });
   if (reader) for (const each of came) each(reader);
 }
 

@@ -34,6 +34,7 @@ export class Screen {
       fontSize: window.innerWidth < 640 ? 12 : 13,
       lineHeight: 1.25,
       minimumContrastRatio: 4.5,
+      overviewRuler: { width: 10 },
       scrollback: SCROLLBACK_LINES,
     });
     this.searcher = new SearchAddon();

@@ -31,8 +31,8 @@ export class RunState {
     const run = this.#run;
     if (!run) return;
     const end = run.ended ?? Date.now() / 1000 + this.skew;
-    const text = run.started ? length(end - run.started) : "";
-    const shown = LIVE.has(run.status) ? text.replace(/\.\d/, "") : text;
+    const seconds = run.started ? end - run.started : 0;
+    const shown = run.started ? length(LIVE.has(run.status) ? Math.floor(seconds) : seconds) : "";
     if (element("elapsed").textContent !== shown) element("elapsed").textContent = shown;
   }
 

@@ -31,7 +31,8 @@ export function length(seconds) {
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)];
   if (hours) return `${hours} h ${two(minutes)} min`;
   if (minutes) return `${minutes} min ${two(whole % 60)} s`;
-  return seconds > 0 && seconds < 10 && !Number.isInteger(seconds) ? `${seconds.toFixed(1)} s` : `${whole} s`;
+  if (seconds > 0 && seconds < 1) return `${Math.ceil(seconds * 1000)} ms`;
+  return seconds > 0 && seconds < 10 ? `${seconds.toFixed(1)} s` : `${whole} s`;
 }
 
 /** @param {number} number */
