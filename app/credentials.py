@@ -28,6 +28,8 @@ REST_SECONDS = 30.0
 SAVE_TRIES, SAVE_SECONDS = 10, 1.0
 CLAIM_SECONDS = REFRESH_SECONDS + SAVE_TRIES * SAVE_SECONDS + 5.0
 POLL_SECONDS = 0.05
+# How often to look whether a run still holds a token that is to be revoked.
+HELD_SECONDS = 2.0
 
 
 @dataclass
@@ -77,6 +79,8 @@ class Credentials:
     def forget(self, user_id: str) -> None:
         """Delete the user's tokens at once, and have the provider end them where it has an address for that.
 
+        The latter waits for this node's runs that hold them, and nobody waits for it.
+
         Raises: StoreUnavailable.
         """
         token = self._tokens.delete(user_id)
@@ -106,10 +110,11 @@ class Credentials:
         return [lease for lease in list(self._leases) if lease.user_id == user_id]
 
     def _revoke(self, user_id: str, token: Token) -> None:
+        # Many providers end the access token with its refresh token, so runs that go on with it come first.
+        while self._leases_of(user_id) and token.expires > time.time():
+            self._stack.sleep(HELD_SECONDS)
         doomed = [(token.refresh, "refresh_token")] if token.refresh else []
-        if not self._leases_of(user_id):
-            # A run that goes on keeps its access token to its end.
-            doomed.append((token.access, "access_token"))
+        doomed.append((token.access, "access_token"))
         try:
             self._stack.call_in_thread(self._provider.revoke, tuple(doomed))
         except RealtimeError as error:
@@ -194,7 +199,7 @@ class Credentials:
         if not self._replace(user_id, token, renewed):
             logger.info("a refreshed token of user %r is dropped: a login or logout came first", user_id)
             if self._provider.revokes:
-                self._revoke(user_id, renewed)
+                self._stack.spawn(self._revoke, user_id, renewed)
 
     def _replace(self, user_id: str, token: Token, renewed: Token) -> bool:
         # After a rotation the record's refresh token is of no use any more: losing the new one loses the login.
