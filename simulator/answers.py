@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from simulator.data import World
 from simulator.grants import Grants
-from simulator.knobs import Knobs
+from simulator.knobs import HeaderText, Knobs
 
 # The sentences are those of https://developer.webex.com/docs/basics.
 SENTENCES = {
@@ -44,9 +44,9 @@ class Fault(BaseModel):
     cut: bool = False
     times: int = Field(1, ge=1)
     delay: float = Field(0.0, ge=0, le=600)
-    retry_after: str | None = None
+    retry_after: HeaderText | None = None
     body: str | None = None
-    content_type: str = "application/json"
+    content_type: HeaderText = "application/json"
 
 
 class State:

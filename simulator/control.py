@@ -1,7 +1,8 @@
 """The control door, open only with `--control`: tests order faults there, turn knobs, and see tokens and counts.
 
-GET /_control shows everything, DELETE begins anew; POST /_control/faults adds a Fault, DELETE removes all; PATCH /_control/knobs changes
-knobs; POST /_control/expire {"kind": "access"|"refresh"} ends tokens; POST /_control/tokens {"user": 0} makes a pair.
+GET /_control shows everything, DELETE begins anew; POST /_control/faults adds a Fault, DELETE removes all;
+PATCH /_control/knobs changes knobs; POST /_control/expire {"kind": "access"|"refresh"} ends tokens;
+POST /_control/tokens {"user": 0} makes a pair.
 """
 
 from __future__ import annotations

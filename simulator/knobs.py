@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from yarl import URL
 
 Rate = Annotated[float, Field(ge=0, le=1)]
+HeaderText = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")]
 Seconds = Annotated[int, Field(ge=1, le=10**9)]
 
 
@@ -37,7 +38,7 @@ class Knobs(BaseModel):
     error_rate: Rate = Field(0.0, description="share of API requests answered 502")
     limit_rate: Rate = Field(0.0, description="share of API requests answered 429")
     locked_rate: Rate = Field(0.0, description="share of API requests answered 423")
-    retry_after: str = Field("1", pattern=r"^[\x20-\x7e]*$", description="Retry-After of 429 and 423; empty: none")
+    retry_after: HeaderText = Field("1", description="Retry-After of 429 and 423; empty: none")
     requests_per_minute: int = Field(0, ge=0, description="API requests a token may make in a minute; 0: any number")
     token_lifetime: Seconds = Field(1_209_599, description="seconds that an access token lasts")
     refresh_lifetime: Seconds = Field(7_775_999, description="seconds that a refresh token lasts")
