@@ -5,7 +5,7 @@ UV_COMPILE = $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --
 	--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check lock clean python
+.PHONY: help setup setup-dev run test check lock docs clean python
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -36,6 +36,9 @@ lock: setup-dev ## refresh the locks from pyproject.toml; UPGRADE=1 takes the ne
 	$(UV_COMPILE) pyproject.toml -o requirements.lock
 	$(UV_COMPILE) pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
 	$(UV_COMPILE) pyproject.toml --extra npm -c requirements.lock -o requirements-npm.lock
+
+docs: setup-dev ## write what is made from the code: docs/settings.md, webexintegration.env.template
+	$(VENV)/python -m scripts.settings_doc
 
 clean: ## remove what set-up and tools made; runs (redis_data/) and keys (instance/) stay
 	rm -rf .venv vendor vendor.new node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -78,6 +78,10 @@ def _own_redirect(data: dict[str, Any]) -> str:
     return f"http://localhost:{data.get('port', 5000)}/redirect"
 
 
+def _number(default: float, low: float, high: float, unit: str, description: str) -> Any:
+    return Field(default, ge=low, le=high, description=description, json_schema_extra={"unit": unit})
+
+
 class Settings(BaseSettings):
     """Every setting by its name in the environment, in upper case; `docs/settings.md` is made from the descriptions."""
 
@@ -95,10 +99,10 @@ class Settings(BaseSettings):
         "development", description="`production` starts only with keys, a store and a login provider of its own."
     )
     host: Host = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(5000, ge=1, le=65535, description="TCP port to listen on.")
+    port: int = _number(5000, 1, 65535, "", "TCP port to listen on.")
     async_stack: Literal["eventlet", "threading"] = Field("eventlet", description="How the web server waits.")
-    max_connections: int = Field(2000, ge=10, le=100_000, description="Most connections at one time; more wait.")
-    threads: int = Field(200, ge=4, le=10_000, description="Threads that answer, with `ASYNC_STACK=threading`.")
+    max_connections: int = _number(2000, 10, 100_000, "connections", "Most connections at one time; more wait.")
+    threads: int = _number(200, 4, 10_000, "threads", "Threads that answer, with `ASYNC_STACK=threading`.")
     # Login
     client_id: str = Field("", description="OAuth client id of the integration; empty: the local stand-in is used.")
     client_secret: SecretStr = Field(SecretStr(""), description="OAuth client secret of the integration.")
@@ -114,7 +118,7 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
         (), description="Origins that may open the websocket, separated by commas; empty: that of `REDIRECT_URI`."
     )
-    session_hours: int = Field(12, ge=1, le=24 * 30, description="Hours that a login lasts without use.")
+    session_hours: int = _number(12, 1, 24 * 30, "hours", "How long a login lasts without use.")
     secret_key: SecretStr = Field(SecretStr(""), description="Signs what browsers send back; empty: made in `KEY_DIR`.")
     token_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Fernet keys that encrypt tokens, newest first, by commas; empty: made in `KEY_DIR`."
@@ -122,30 +126,23 @@ class Settings(BaseSettings):
     key_dir: Path = Field(Path("instance"), description="Folder for keys that are made at the first start.")
     # Store
     redis_url: RedisUrl = Field("", description="`redis://`, `rediss://` or `unix://`; empty: an embedded Valkey.")
-    redis_timeout: float = Field(
-        5.0, gt=0, le=60, allow_inf_nan=False, description="Seconds that one Redis command may take."
-    )
-    redis_connections: int = Field(64, ge=4, le=10_000, description="Most Redis connections for commands.")
+    redis_timeout: float = _number(5.0, 0.1, 60, "seconds", "Most time for one Redis command.")
+    redis_connections: int = _number(64, 4, 10_000, "connections", "Most Redis connections for commands.")
     data_dir: Path = Field(Path("redis_data"), description="Folder where the embedded Valkey keeps runs and output.")
-    data_megabytes: int = Field(
-        1024,
-        ge=16,
-        le=1_048_576,
-        description="Most memory of the embedded Valkey, in megabytes; then Start is refused.",
+    data_megabytes: int = _number(
+        1024, 16, 1_048_576, "megabytes", "Most memory of the embedded Valkey; then Start is refused."
     )
     # Jobs
     jobs: Annotated[tuple[str, ...], NoDecode] = Field(
         ("jobs",), description="Folders and modules with jobs, separated by commas."
     )
-    node_runs: int = Field(100, ge=1, le=10_000, description="Most runs of a web process at one time.")
+    node_runs: int = _number(100, 1, 10_000, "runs", "Most runs of a web process at one time.")
     # Output
-    record_bytes: int = Field(65_536, ge=1024, le=1_048_576, description="Most bytes of output in one record.")
-    pipe_bytes: int = Field(
-        4_194_304, ge=65_536, le=1 << 30, description="Bytes of output that wait for the log; then the job waits."
+    record_bytes: int = _number(65_536, 1024, 1_048_576, "bytes", "Most output in one record.")
+    pipe_bytes: int = _number(
+        4_194_304, 65_536, 1 << 30, "bytes", "Output that may wait for the log; beyond it the job waits."
     )
-    window_bytes: int = Field(
-        1_048_576, ge=65_536, le=1 << 30, description="Bytes sent to a viewer before it acknowledges."
-    )
+    window_bytes: int = _number(1_048_576, 65_536, 1 << 30, "bytes", "Output sent to a viewer before it acknowledges.")
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -217,9 +214,9 @@ def expectation(name: str) -> str:
 
 
 def _limits(field: FieldInfo) -> str:
-    low = next((f" from {limit.ge} to" for limit in field.metadata if isinstance(limit, Ge)), " above 0 and up to")
+    low = next(limit.ge for limit in field.metadata if isinstance(limit, Ge))
     high = next(limit.le for limit in field.metadata if isinstance(limit, Le))
-    return f"{low} {high}"
+    return f" from {low} to {high}"
 
 
 def _sentence(error: ValidationError) -> str:
