@@ -191,7 +191,8 @@ class Followers:
                 viewer.send_output(message)
             else:
                 run = self._runs.get(viewer.run_id)
-                if run is not None:
+                # The record may be ahead of the log: the final status waits until all output before it is sent.
+                if run is not None and (message is Kind.END or not run.status.final):
                     viewer.send_status(run)
                 if message is Kind.END:
                     return False

@@ -2,6 +2,8 @@
 
 pytest_plugins = [
     "tests.integration.simulator_fixture",
+    "tests.integration.stack_fixture",
     "tests.integration.store_fixture",
+    "tests.server_fixture",
     "tests.unit.jobfiles",
 ]

@@ -1,0 +1,48 @@
+"""A running product for tests: one web server for all of a test session, on the leg that ASYNC_STACK names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.integration.simulator_fixture import Simulator
+from tests.serving import Server, running_server
+
+SECRETS = {"CLIENT_ID": "a-client", "CLIENT_SECRET": "a-client-secret"}
+JOBS = str(Path(__file__).parent / "jobs")
+
+
+def settings_for(valkey: Path, simulator: Simulator, folder: Path) -> dict[str, str]:
+    """The settings of a server that has its own keys, the tests' store, the tests' jobs and the stand-in."""
+    return {
+        **SECRETS,
+        "REDIS_URL": f"unix://{valkey}",
+        "PROVIDER_URL": simulator.url,
+        "KEY_DIR": str(folder),
+        "JOBS": f"jobs,{JOBS}",
+    }
+
+
+@pytest.fixture(scope="session")
+def server(
+    _valkey_socket: Path, _shared_simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """The product, running; tests share it and each logs in for itself."""
+    folder = tmp_path_factory.mktemp("server")
+    with running_server(folder / "log", **settings_for(_valkey_socket, _shared_simulator, folder)) as running:
+        yield running
+
+
+@pytest.fixture
+def start_server(_valkey_socket: Path, _shared_simulator: Simulator, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """A function that starts another server of its own, with more settings."""
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> Server:
+            base = settings_for(_valkey_socket, _shared_simulator, tmp_path)
+            return stack.enter_context(running_server(tmp_path / "log", **{**base, **settings}))
+
+        yield start

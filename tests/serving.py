@@ -1,0 +1,188 @@
+"""The product's own server as a real process, and people who log in to it through the stand-in, as a browser would."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+import requests
+
+from tests.socket_client import SocketClient
+
+ROOT = Path(__file__).parents[1]
+USERS = re.compile(r'name="user" value="([^"]+)"')
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def log_in(url: str, user: int = 0, path: str = "/") -> requests.Session:
+    """A browser's session, logged in as one of the stand-in's people."""
+    person = requests.Session()
+    page = person.get(urljoin(url, path), timeout=20)
+    assert page.ok, page.text
+    email = USERS.findall(page.text)[user]
+    answer = person.post(page.url, data={"user": email, "decision": "allow"}, timeout=20)
+    assert answer.ok, answer.text
+    assert answer.url.startswith(url), answer.url
+    return person
+
+
+class Page:
+    """A socket as the page opens it: keeps what arrives, checks that output has no gap, acknowledges like the page."""
+
+    def __init__(self, url: str, person: requests.Session, *, acknowledge: bool = True) -> None:
+        self.acknowledge = acknowledge
+        self.texts: dict[str, list[str]] = {}
+        self.positions: dict[str, int] = {}
+        self.statuses: dict[str, dict[str, Any]] = {}
+        self.errors: list[dict[str, Any]] = []
+        self.gaps: list[dict[str, Any]] = []
+        self.changed = threading.Condition()
+        cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in person.cookies)
+        self.client = SocketClient(url, cookies, self._handle)
+
+    def _handle(self, event: str, message: dict[str, Any]) -> None:
+        if event == "output":
+            self._output(message)
+        elif event == "status":
+            self._status(message)
+        else:
+            with self.changed:
+                self.errors.append(message)
+                self.changed.notify_all()
+
+    def _output(self, message: dict[str, Any]) -> None:
+        run = message["run"]
+        with self.changed:
+            if message["start"] != self.positions.get(run, 0):
+                self.gaps.append(message)
+            self.positions[run] = message["position"]
+            self.texts.setdefault(run, []).append(message["data"])
+            self.changed.notify_all()
+        if self.acknowledge:
+            self.client.emit("ack", {"run": run, "position": message["position"]})
+
+    def _status(self, message: dict[str, Any]) -> None:
+        with self.changed:
+            self.statuses[message["run"]["id"]] = message["run"]
+            self.changed.notify_all()
+
+    def call(self, event: str, *message: Any) -> Any:
+        """Send an event; its acknowledgement."""
+        return self.client.call(event, *message)
+
+    def start(self, job: str | None = None, **params: Any) -> str:
+        """Start a job; the run's id."""
+        message = {"job": job, "params": params, "ack": self.acknowledge} if job else None
+        answer = self.call("start_request", *([message] if message else []))
+        assert answer["ok"], answer
+        run_id: str = answer["run"]["id"]
+        return run_id
+
+    def watch(self, run: str, after: int = 0) -> Any:
+        """Watch a run; the acknowledgement."""
+        self.positions[run] = after
+        return self.call("watch", {"run": run, "after": after, "ack": self.acknowledge})
+
+    def text(self, run: str) -> str:
+        """What has come of a run."""
+        return "".join(self.texts.get(run, []))
+
+    def wait_for_text(self, run: str, text: str, seconds: float = 20) -> str:
+        """Wait until a run's output has `text` in it."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: text in self.text(run), seconds), self.text(run)[-500:]
+        return self.text(run)
+
+    def wait_for_end(self, run: str, seconds: float = 60) -> dict[str, Any]:
+        """Wait for the final status; the run's record."""
+        with self.changed:
+            ended = self.changed.wait_for(lambda: self.statuses.get(run, {}).get("ended") is not None, seconds)
+        assert ended, (self.statuses.get(run), self.text(run)[-500:])
+        return self.statuses[run]
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.client.disconnect()
+
+
+class Server:
+    """A running web server; `url` is its address."""
+
+    def __init__(self, url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.url, self.process, self.log = url, process, log
+
+    def log_in(self, user: int = 0) -> requests.Session:
+        """Somebody who is logged in."""
+        return log_in(self.url, user)
+
+    def page(self, person: requests.Session, **options: Any) -> Page:
+        """That person's open page."""
+        return Page(self.url, person, **options)
+
+    def output(self, person: requests.Session, run: str) -> bytes:
+        """A run's output as the download has it."""
+        answer = person.get(f"{self.url}/runs/{run}/output", timeout=60)
+        assert answer.ok, answer.text
+        return answer.content
+
+    def kill(self) -> None:
+        """End it without a warning, with all its processes."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+
+@contextmanager
+def running_server(log: Path, *, seconds: float = 30, **settings: str) -> Iterator[Server]:
+    """The product as `python -m app` starts it, with these settings; ended at the end, with nothing left."""
+    port = settings.setdefault("PORT", str(free_port()))
+    url = f"http://localhost:{port}"
+    names = {name: value for name, value in os.environ.items() if name.upper() not in settings}
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app"],
+            cwd=ROOT,
+            env={**names, **settings},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + seconds
+        while not _answers(url):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        yield Server(url, process, log)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/healthz", timeout=2).ok
+    except requests.RequestException:
+        return False

@@ -1,0 +1,87 @@
+"""A small Socket.IO client over one websocket that handles events in the order in which they come.
+
+The library's own client hands each event to a thread of its own, and so may show them in another order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import websocket
+
+
+class ConnectionRefused(Exception):
+    """The server refused the connection; the text is its message."""
+
+
+class SocketClient:
+    """A connected client; `handle(event, message)` is called in a thread of its own, one event after the other."""
+
+    def __init__(self, url: str, cookie: str, handle: Callable[[str, Any], None], origin: str | None = None) -> None:
+        self._handle = handle
+        self._numbers = itertools.count()
+        self._answers: dict[int, Any] = {}
+        self._changed = threading.Condition()
+        address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
+        self._socket = websocket.create_connection(address, cookie=cookie, origin=origin or url, timeout=20)
+        self._socket.recv()
+        self._socket.send("40")
+        answer = self._socket.recv()
+        if not answer.startswith("40"):
+            self._socket.close()
+            raise ConnectionRefused(answer)
+        self.connected = True
+        self._socket.settimeout(None)
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def emit(self, event: str, *message: Any) -> None:
+        """Send an event."""
+        self._socket.send("42" + json.dumps([event, *message]))
+
+    def call(self, event: str, *message: Any, timeout: float = 20) -> Any:
+        """Send an event and wait for its acknowledgement."""
+        number = next(self._numbers)
+        self._socket.send(f"42{number}" + json.dumps([event, *message]))
+        with self._changed:
+            assert self._changed.wait_for(lambda: number in self._answers or not self.connected, timeout), event
+            return self._answers.pop(number)
+
+    def disconnect(self) -> None:
+        """Close the connection."""
+        self.connected = False
+        with contextlib.suppress(OSError, websocket.WebSocketException):
+            self._socket.send("41")
+        self._socket.close(timeout=1)
+        self._thread.join(10)
+
+    def _read(self) -> None:
+        try:
+            while True:
+                packet = self._socket.recv()
+                if packet == "2":
+                    self._socket.send("3")
+                elif packet.startswith("42"):
+                    event, *message = json.loads(packet[packet.index("[") :])
+                    self._handle(event, message[0] if message else None)
+                elif packet.startswith("43"):
+                    bracket = packet.index("[")
+                    self._answered(int(packet[2:bracket]), json.loads(packet[bracket:]))
+                elif packet.startswith("41") or not packet:
+                    break
+        except (OSError, websocket.WebSocketException):
+            pass
+        finally:
+            with self._changed:
+                self.connected = False
+                self._changed.notify_all()
+
+    def _answered(self, number: int, message: list[Any]) -> None:
+        with self._changed:
+            self._answers[number] = message[0] if message else None
+            self._changed.notify_all()
