@@ -47,7 +47,8 @@ export class JobForm {
       const text = rest[name] ?? "";
       delete rest[name];
       this.#clear(field);
-      if (text) first ??= mark(field, text);
+      const wrong = text ? mark(field, text) : null;
+      first ??= wrong;
     }
     say(this.general, Object.entries(rest).map(([name, text]) => `${name}: ${text}`).join(" "));
     first?.focus();
