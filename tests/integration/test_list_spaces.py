@@ -158,7 +158,6 @@ def test_a_login_that_ended_is_said(simulator: Simulator, capsys: pytest.Capture
 
 def test_a_login_that_cannot_be_refreshed_is_said(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
     """Where asking for the token fails, its own sentence is the failure."""
-
     assert (
         _failed(Token(simulator.url, LoginAgain("Please log in again.")), capsys)
         == "Execution failed Please log in again."
@@ -203,7 +202,6 @@ def test_an_api_out_of_reach_fails_the_run(
 
 def test_a_bug_keeps_its_traceback(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
     """What nobody foresaw is said too, and raised again, so that the output ends with its traceback."""
-
     with pytest.raises(ZeroDivisionError):
         _job(Token(simulator.url, ZeroDivisionError("a bug")))
     assert capsys.readouterr().out == "Execution failed a bug\n"
