@@ -267,8 +267,11 @@ def test_a_files_name_need_not_be_a_python_name(job_folder: Path) -> None:
     assert call(load(job_folder), "mine") == 1
 
 
-def test_job_files_stay_out_of_each_others_and_pythons_way(job_folder: Path, tmp_path: Path) -> None:
+def test_job_files_stay_out_of_each_others_and_pythons_way(
+    job_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A job file called like a library hides nothing, and two folders may have files of the same name."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     other = tmp_path / "other"
     other.mkdir()
     path = list(sys.path)
