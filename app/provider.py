@@ -32,7 +32,7 @@ LOGIN_SECONDS = 4.5
 # Nobody waits for these two to their end; a refresh that is given up after a rotation would lose the login.
 REFRESH_SECONDS = 20.0
 REVOKE_SECONDS = 20.0
-SOCKET_SECONDS = 5.0
+CONNECT_SECONDS = 5.0
 MOST_BYTES = 1_048_576
 REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 # Where the provider does not say how long a token lasts.
@@ -59,7 +59,7 @@ class Provider:
 
     def authorize_url(self, state: str, verifier: str) -> str:
         """Where a browser is sent to log in; `verifier` stays here, only its S256 challenge goes along."""
-        with self._session() as session:
+        with self._session(0.0) as session:
             url, _ = session.create_authorization_url(
                 f"{self._public_url}/authorize", state=state, code_verifier=verifier, scope=self._settings.scope
             )
@@ -77,7 +77,7 @@ class Provider:
         """
 
         def work() -> tuple[Token, User]:
-            with self._session() as session:
+            with self._session(LOGIN_SECONDS) as session:
                 reply = session.fetch_token(
                     f"{self._url}/access_token", grant_type="authorization_code", code=code, code_verifier=verifier
                 )
@@ -94,7 +94,7 @@ class Provider:
         """
 
         def work() -> Token:
-            with self._session() as session:
+            with self._session(REFRESH_SECONDS) as session:
                 reply = session.refresh_token(f"{self._url}/access_token", refresh_token=token.refresh)
             return self._token(reply, token)
 
@@ -107,7 +107,7 @@ class Provider:
         """
 
         def work() -> None:
-            with self._session() as session:
+            with self._session(REVOKE_SECONDS) as session:
                 for text, hint in tokens:
                     session.revoke_token(self._settings.revocation_url, token=text, token_type_hint=hint)
 
@@ -118,8 +118,9 @@ class Provider:
         """True where a revocation address is set."""
         return bool(self._settings.revocation_url)
 
-    def _session(self) -> Any:
+    def _session(self, seconds: float) -> Any:
         return _Session(
+            default_timeout=seconds,
             client_id=self._settings.client_id,
             client_secret=self._settings.client_secret.get_secret_value(),
             token_endpoint_auth_method="client_secret_post",  # noqa: S106 - the name of a method, not a secret
@@ -134,13 +135,13 @@ class Provider:
         except Refused as error:
             logger.warning("%s refuses: %s", self._name, error)
             raise LoginAgain(refused) from None
-        except (concurrent.futures.TimeoutError, requests.RequestException) as error:
-            logger.warning("%s cannot be reached: %s", self._name, type(error).__name__)
-            raise ProviderUnavailable(f"{self._name} does not answer. Please try again in a while.") from None
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             # The provider's answer has a wrong shape. Its text stays out of the log: it may hold a token.
             logger.warning("%s gives an answer that makes no sense: %s", self._name, type(error).__name__)
             raise ProviderUnavailable(f"{self._name} gave an answer that makes no sense. Please try again.") from None
+        except (concurrent.futures.TimeoutError, requests.RequestException) as error:
+            logger.warning("%s cannot be reached: %s", self._name, type(error).__name__)
+            raise ProviderUnavailable(f"{self._name} does not answer. Please try again in a while.") from None
 
     @staticmethod
     def _token(reply: Mapping[str, Any], before: Token | None) -> Token:
@@ -171,7 +172,7 @@ class _Session(OAuth2Session):  # type: ignore[misc]  # the base carries no type
     """Authlib's session with limits: on time, size and redirects, which would carry secrets elsewhere."""
 
     def request(self, method: str, url: str, withhold_token: bool = False, auth: Any = None, **kwargs: Any) -> Any:
-        kwargs.update(timeout=SOCKET_SECONDS, allow_redirects=False, stream=True)
+        kwargs.update(timeout=(CONNECT_SECONDS, self.default_timeout), allow_redirects=False, stream=True)
         response = super().request(method, url, withhold_token=withhold_token, auth=auth, **kwargs)
         content = b""
         for piece in response.iter_content(65_536):
