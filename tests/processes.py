@@ -1,0 +1,21 @@
+"""What runs on this machine, by session: a test starts a program in a session of its own and sees what it leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def processes_of(session: int) -> dict[int, str]:
+    """The command lines of a session's living processes, by process id."""
+    found = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            state, _parent, _group, of = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(of) == session and state != "Z":
+            found[int(folder.name)] = command
+    return found
