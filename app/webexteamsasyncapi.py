@@ -232,7 +232,8 @@ class WebexTeamsAsyncAPI:
                 pause = tries.pause_after(reply, datetime.now(UTC))
                 if pause is None:
                     raise complaint(reply, url.path, token)
-                _log.info("Webex answered %d to %s: next try in %.1f s", reply.status, url.path, pause)
+                # Below the level that reaches a run's output: that belongs to the job.
+                _log.debug("Webex answered %d to %s: next try in %.1f s", reply.status, url.path, pause)
                 await asyncio.sleep(pause)
 
     async def _once(self, url: URL, token: str) -> Reply:
