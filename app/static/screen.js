@@ -106,7 +106,7 @@ export class Screen {
       ArrowUp: () => this.terminal.scrollLines(-1),
       ArrowDown: () => this.terminal.scrollLines(1),
     };
-    const searches = event.key === "f" && (event.ctrlKey || event.metaKey);
+    const searches = event.key.toLowerCase() === "f" && (event.ctrlKey || event.metaKey);
     const move = searches ? find : moves[event.key];
     if (event.type === "keydown" && move) {
       event.preventDefault();

@@ -79,13 +79,9 @@ def test_what_is_typed_reaches_the_function(visit: Visit) -> None:
     page.get_by_role("group", name="Names").get_by_role("button", name="Add an entry").click()
     page.keyboard.type("Ann")
     text = start_and_wait(page)
-    expected = "limit=7; share=1000.0; really=False; mode=3; maybe=0; sure=False; numbers=[2]; names=['Ann'];".split()
-    expected += [
-        "colour=<Colour.RED",
-        "day=datetime.date(2027, 2, 3)",
-        "clock=datetime.time(23, 59)",
-        "Decimal('0.10')",
-    ]
+    expected = ["limit=7;", "share=1000.0;", "really=False;", "mode=3;", "maybe=0;", "sure=False;", "numbers=[2];"]
+    expected += ["names=['Ann'];", "colour=<Colour.RED", "day=datetime.date(2027, 2, 3)"]
+    expected += ["clock=datetime.time(23, 59)", "price=Decimal('0.10')"]
     assert [each for each in expected if each not in text] == []
 
 

@@ -39,14 +39,14 @@ def inputs(  # noqa: PLR0917 - one of each kind
     numbers: list[int] = [1, 2],  # noqa: B006 - a form shows it, nothing changes it
     names: list[str] | None = None,
     note: str = "two\nlines",
-):
+) -> None:
     """Print each value."""
     for name, value in list(locals().items()):
         print(f"{name}={value!r};")
 
 
 @job
-def attack():
+def attack() -> None:
     """Print what a page might act on: markup, links, the clipboard, titles, modes; whole and in pieces."""
     print("<img src=x onerror=\"document.title='hacked'\"><script>document.title='hacked'</script>")
     print("\x1b]8;;javascript:document.title='hacked'\x07a link\x1b]8;;\x07")
