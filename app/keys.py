@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from cryptography.fernet import Fernet, MultiFernet
 
 from app.config import Settings
 from app.errors import ConfigError
+
+_FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,11 @@ def load_keys(settings: Settings) -> Keys:
     return Keys(secret, _fernet(tokens))
 
 
-def _fernet(keys: Iterable[str]) -> MultiFernet:
-    try:
-        return MultiFernet([Fernet(key) for key in keys])
-    except ValueError:
-        # Without the error's own text: it might carry a piece of the key.
-        raise ConfigError("TOKEN_KEYS: each key must be 32 bytes in URL-safe base64 (a Fernet key)") from None
+def _fernet(keys: list[str]) -> MultiFernet:
+    # Fernet itself would pass over characters that do not belong, and two keys joined by mistake.
+    if not all(map(_FERNET_KEY.fullmatch, keys)):
+        raise ConfigError("TOKEN_KEYS: each key must be 32 bytes in URL-safe base64 (a Fernet key)")
+    return MultiFernet([Fernet(key) for key in keys])
 
 
 def _own(settings: Settings, name: str, make: Callable[[], str]) -> str:

@@ -38,7 +38,8 @@ def _decoded(path: str) -> list[str]:
 
 
 def _clean(text: str) -> bool:
-    return "\\" not in text and " " not in text and text.isprintable()
+    # urlsplit reads `///host` as a path, browsers read it as a host.
+    return not text.startswith("//") and "\\" not in text and " " not in text and text.isprintable()
 
 
 def _plain(path: str) -> bool:
