@@ -19,11 +19,17 @@ CANNOT_LOAD = 4
 def _log_to_stderr() -> None:
     """Log what the product says, by a handler of its own: the root logger is left to the jobs and their basicConfig."""
     handler = logging.StreamHandler()
+    handler.addFilter(_is_for_the_server)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("app")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
+
+
+def _is_for_the_server(record: logging.LogRecord) -> bool:
+    # In a job's thread the handler writes into the run's output, where only warnings belong.
+    return record.levelno >= logging.WARNING or not capture.in_run()
 
 
 def _load() -> Flask:

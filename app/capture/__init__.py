@@ -6,7 +6,7 @@ puts it into the run's pipe (writer.py, pipe.py), and the pipe processor takes i
 
 from app.capture.pipe import Pipe
 from app.capture.processor import pipe_processor
-from app.capture.router import bind, install
+from app.capture.router import bind, in_run, install
 from app.capture.writer import Capture, PipeIO
 
-__all__ = ["Capture", "Pipe", "PipeIO", "bind", "install", "pipe_processor"]
+__all__ = ["Capture", "Pipe", "PipeIO", "bind", "in_run", "install", "pipe_processor"]

@@ -40,6 +40,11 @@ def current() -> Capture | None:
     return _here.__dict__.get("capture")
 
 
+def in_run() -> bool:
+    """Does the calling thread belong to a run?"""
+    return current() is not None
+
+
 class Router(io.TextIOBase):
     """Stands as `sys.stdout` or `sys.stderr`; `outside` is what threads without a run write to."""
 

@@ -278,7 +278,7 @@ def test_wrong_messages_get_clear_errors(page: Page, event: str, message: Any, c
 
 
 def test_a_position_beyond_the_output_is_refused(page: Page) -> None:
-    """watch with a position that the run does not have says so."""
+    """A position that the run does not have is refused, in whatever form it comes."""
     run = page.start("lines", count=2)
     page.wait_for_end(run)
     for after in (-1, 5, 2**70, True, "0"):

@@ -208,7 +208,7 @@ def test_secrets_are_masked_before_they_are_stored(store: Store, redis_client: r
     recorder.record([(Stream.ERR, b"between\n"), (Stream.OUT, b"ken-1234\n")])
     recorder.end()
     assert store.stored(run) == b"token: between\n*****\n"
-    assert b"canary" not in b"".join(redis_client.dump(key) or b"" for key in redis_client.keys())
+    assert b"canary" not in b"".join(redis_client.dump(key) or b"" for key in redis_client.scan_iter())
 
 
 def test_a_full_store_holds_the_writer_and_loses_nothing(store: Store, redis_client: redis.Redis) -> None:
