@@ -178,19 +178,25 @@ class Settings(BaseSettings):
             raise ValueError("REDIRECT_URI: expected an https address, since ENVIRONMENT=production")
 
 
-def load_settings(env_file: Path | None = ENV_FILE, *, server: bool = False, **overrides: Any) -> Settings:
+def load_settings(env_file: Path | None = ENV_FILE, **overrides: Any) -> Settings:
     """Read the settings; `overrides` win over the environment, which wins over `env_file`; empty values count as none.
-
-    `server` is for a web server that is started by itself: nobody starts a store or a login provider for it.
 
     Raises: ConfigError with one line that names the wrong setting.
     """
     _check_file(env_file)
     try:
-        settings = Settings(_env_file=env_file, **overrides)
+        return Settings(_env_file=env_file, **overrides)
     except ValidationError as error:
         raise ConfigError(_sentence(error)) from None
-    for name in ("redis_url", "client_id") if server else ():
+
+
+def load_server_settings(env_file: Path | None = ENV_FILE) -> Settings:
+    """The settings of a web server by itself, to which nobody brings a store or a login provider.
+
+    Raises: ConfigError as `load_settings`.
+    """
+    settings = load_settings(env_file)
+    for name in ("redis_url", "client_id"):
         if not getattr(settings, name):
             raise ConfigError(f"{name.upper()}: missing; only `python -m app` brings a store and a login of its own")
     return settings

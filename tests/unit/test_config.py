@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.config import Settings, load_settings
+from app.config import Settings, load_server_settings, load_settings
 from app.errors import ConfigError
 from scripts import settings_doc
 
@@ -174,12 +174,13 @@ def test_production_wants_https_but_for_this_machine() -> None:
     assert load_settings(None, **{**PRODUCTION, "redirect_uri": "http://localhost:5000/redirect"}).port == 5000
 
 
-def test_a_web_server_by_itself_needs_a_store_and_a_login() -> None:
+def test_a_web_server_by_itself_needs_a_store_and_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the launcher brings an embedded store and a stand-in."""
     with pytest.raises(ConfigError, match=r"^REDIS_URL: missing"):
-        load_settings(None, server=True)
+        load_server_settings(None)
+    monkeypatch.setenv("REDIS_URL", "redis://store")
     with pytest.raises(ConfigError, match=r"^CLIENT_ID: missing"):
-        load_settings(None, server=True, redis_url="redis://store")
+        load_server_settings(None)
 
 
 @pytest.mark.parametrize(
