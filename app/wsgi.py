@@ -8,7 +8,7 @@ import sys
 from flask import Flask
 
 from app import capture
-from app.config import load_settings
+from app.config import load_server_settings
 from app.errors import ConfigError
 from app.factory import create_app
 
@@ -37,7 +37,7 @@ def _load() -> Flask:
     capture.install()
     _log_to_stderr()
     try:
-        return create_app(load_settings(server=True))
+        return create_app(load_server_settings())
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(CANNOT_LOAD) from None
