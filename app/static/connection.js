@@ -41,6 +41,8 @@ export function connect(path, loggedOut) {
       if (!socket.active) window.setTimeout(() => socket.connect(), RETRY_MILLISECONDS);
     }
   });
+  // The browser knows at once that its network is gone; the connection itself would find out by its next heartbeat.
+  window.addEventListener("offline", () => socket.io.engine.close());
   return socket;
 }
 

@@ -31,8 +31,7 @@ export class RunState {
     const run = this.#run;
     if (!run) return;
     const end = run.ended ?? Date.now() / 1000 + this.skew;
-    const seconds = run.started ? end - run.started : 0;
-    const shown = run.started ? length(LIVE.has(run.status) ? Math.floor(seconds) : seconds) : "";
+    const shown = run.started ? length(end - run.started, !LIVE.has(run.status)) : "";
     if (element("elapsed").textContent !== shown) element("elapsed").textContent = shown;
   }
 

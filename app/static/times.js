@@ -25,14 +25,17 @@ export function clock(moment) {
   return CLOCK.format(moment);
 }
 
-/** @param {number} seconds */
-export function length(seconds) {
+/**
+ * @param {number} seconds
+ * @param {boolean} exact whether short times show parts of a second
+ */
+export function length(seconds, exact) {
   const whole = Math.max(0, Math.floor(seconds));
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)];
   if (hours) return `${hours} h ${two(minutes)} min`;
   if (minutes) return `${minutes} min ${two(whole % 60)} s`;
-  if (seconds > 0 && seconds < 1) return `${Math.ceil(seconds * 1000)} ms`;
-  return seconds > 0 && seconds < 10 ? `${seconds.toFixed(1)} s` : `${whole} s`;
+  if (exact && seconds > 0 && seconds < 1) return `${Math.ceil(seconds * 1000)} ms`;
+  return exact && seconds < 10 ? `${seconds.toFixed(1)} s` : `${whole} s`;
 }
 
 /** @param {number} number */

@@ -119,6 +119,27 @@ def test_states_are_words(visit: Visit) -> None:
     expect(page.locator("#start")).to_be_enabled()
 
 
+def test_a_lost_connection_is_said_and_made_up_for(visit: Visit) -> None:
+    """While the network is away the page says since when; after that every line is there once, in order."""
+    page = visit("/jobs/lines")
+    page.fill("#p-count", "100")
+    page.fill("#p-pause", "0.03")
+    page.click("#start")
+    expect(page.locator("#log")).to_have_attribute("data-position", re.compile(r"\d{2,}"))
+    page.context.set_offline(True)
+    expect(page.locator("#connection")).to_contain_text("Reconnecting since")
+    page.wait_for_timeout(1000)
+    page.context.set_offline(False)
+    expect(page.locator("#connection")).to_have_text("Connected")
+    page.wait_for_selector("#log[data-status=succeeded]")
+    page.focus(".xterm-helper-textarea")
+    numbers = [int(line) for line in shown(page).split()]
+    assert numbers == list(range(numbers[0], 100))
+    page.keyboard.press("Home")
+    numbers = [int(line) for line in shown(page).split()]
+    assert numbers == list(range(len(numbers)))
+
+
 def test_clear_empties_the_window_only(visit: Visit) -> None:
     """Clear takes nothing from the output: a reload shows it again."""
     page = visit("/jobs/lines")
