@@ -153,8 +153,12 @@ class Catalog:
         """
         return self.get(EXAMPLE)
 
+    def stale(self) -> bool:
+        """In development: was a job file saved since? Costs a stat per file."""
+        return self._live and any(source.changed() for source in self._sources)
+
     def refresh(self) -> None:
-        """In development: load what was saved since. Files are read and imported here, so call it in a thread."""
+        """In development: load what was saved since; call it in a thread, as an import may take long."""
         if not self._live:
             return
         with self._guard:

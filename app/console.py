@@ -44,8 +44,12 @@ class Console:
     def jobs(self, user: User | None) -> list[Job]:
         """The catalogue."""
         rights.require(user, Action.LIST_JOBS)
-        self._catalog.refresh()
+        self._refresh()
         return self._catalog.jobs()
+
+    def _refresh(self) -> None:
+        if self._catalog.stale():
+            self._stack.call_in_thread(self._catalog.refresh)
 
     def job(self, user: User | None, name: str) -> Job:
         """One job, a broken one too.
@@ -65,7 +69,7 @@ class Console:
         user = rights.require(user, Action.START)
         if key is not None and not 0 < len(key) <= KEY_LENGTH:
             raise BadRequest(f"key: a text of 1 to {KEY_LENGTH} characters")
-        self._catalog.refresh()
+        self._refresh()
         job = self._catalog.example if name is None else self._catalog.get(name)
         values = job.parse(params)
         run = Run(
@@ -143,7 +147,7 @@ class Console:
         return run, viewer
 
     def output(self, user: User | None, run_id: str) -> Iterator[bytes]:
-        """All bytes of a run's output as far as they are stored now; what is known to be missing is said in the text."""
+        """All bytes of a run's output that are stored now; what is known to be missing is said in the text."""
         self._own(user, Action.DOWNLOAD, run_id, local=False)
         return self._output(run_id)
 

@@ -15,16 +15,18 @@ from app.catalog import job
 @job
 def count(
     running,
+    run,
     steps: Annotated[int, Field(ge=1, le=100_000), "How far to count."] = 20,
     pause: Annotated[float, Field(ge=0, le=10), "Seconds between two steps."] = 0.2,
 ):
     """Counts, with a progress bar that stays on its line.
 
-    Shows how a job takes parameters, draws with `tqdm`, and ends early when Stop is pressed.
+    Shows how a job takes parameters, draws with `tqdm`, tells the page how far it has come, and ends early when Stop is
+    pressed.
     """
-    for _ in tqdm(range(steps), file=sys.stdout, mininterval=0.05):
-        if not running():
-            print("\nStopped.")
-            return
-        time.sleep(pause)
-    print(f"Counted to {steps}.")
+    with tqdm(total=steps, file=sys.stdout, mininterval=0.05) as bar:
+        while bar.n < steps and running():
+            time.sleep(pause)
+            bar.update()
+            run.progress(bar.n, steps)
+    print(f"Counted to {bar.n}.")

@@ -23,7 +23,9 @@ def test_saved_new_and_deleted_files_are_seen(job_folder: Path) -> None:
     put(job_folder, "a", result=2)
     put(job_folder, "c", result=3)
     gone.unlink()
+    assert catalog.stale()
     catalog.refresh()
+    assert not catalog.stale()
     assert list(own(catalog)) == ["a", "c"]
     assert (call(catalog, "a"), call(catalog, "c")) == (2, 3)
     with pytest.raises(NotFound):
@@ -75,6 +77,7 @@ def test_nothing_is_loaded_again_without_a_change(job_folder: Path) -> None:
     function = catalog.get("a").function
     (job_folder / "notes.txt").write_text("x")
     for _ in range(3):
+        assert not catalog.stale()
         catalog.refresh()
     assert catalog.get("a").function is function
 
@@ -203,6 +206,7 @@ def test_production_reads_files_once(job_folder: Path) -> None:
         redis_url="redis://localhost",
     )
     put(job_folder, "a", result=2)
+    assert not catalog.stale()
     catalog.refresh()
     assert call(catalog, "a") == 1
 
