@@ -12,17 +12,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
-from app.errors import RealtimeError
-
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.05
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-class ChildFailed(RealtimeError):
+class ChildFailed(Exception):
     """A child process ended by itself, or never got ready."""
-
-    code = "child_failed"
 
 
 class Child:
