@@ -29,7 +29,6 @@ COOKIE_CHARACTERS = 16
 COOKIE_SECONDS = 600
 MOST_COOKIES = 8
 STATE_BYTES = 32
-LONGEST_CODE = 4096
 _STATE = re.compile(r"[A-Za-z0-9_-]{43}")
 RETRY_SECONDS = 5
 
@@ -120,7 +119,7 @@ def _refused(error: str) -> Response:
 
 
 def _accepted(code: str, verifier: str) -> BaseResponse:
-    if not 0 < len(code) <= LONGEST_CODE:
+    if not code:
         raise BadRequest("The provider's answer has no code.")
     token, user = current_app.extensions["stack"].call_in_thread(_provider().login, code, verifier)
     _credentials().save(user.id, token)
