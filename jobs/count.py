@@ -24,7 +24,8 @@ def count(
     Shows how a job takes parameters, draws with `tqdm`, tells the page how far it has come, and ends early when Stop is
     pressed.
     """
-    with tqdm(total=steps, file=sys.stdout, mininterval=0.05) as bar:
+    # position=0: tqdm counts the bars of a process, and would move this one down below those of other runs
+    with tqdm(total=steps, file=sys.stdout, mininterval=0.05, position=0) as bar:
         while bar.n < steps and running():
             time.sleep(pause)
             bar.update()

@@ -61,6 +61,17 @@ def test_counting_draws_a_bar_on_one_line_and_stops(server: Server, page: Page) 
     assert re.search(r"\nCounted to \d{1,3}\.\n$", page.text(run))
 
 
+def test_bars_of_several_runs_do_not_move_each_other(page: Page) -> None:
+    """Each run's bar stays on its own line, though one library draws them all in one process."""
+    runs = [page.start("count", steps=20, pause=0.05) for _ in range(3)]
+    for run in runs:
+        assert page.wait_for_end(run)["status"] == "succeeded"
+        bar, *rest = page.text(run).split("\n")
+        assert bar.startswith("\r  0%|")
+        assert "\x1b" not in bar
+        assert rest == ["Counted to 20.", ""]
+
+
 def test_everything_that_the_noisy_job_prints_arrives_whole(
     server: Server, page: Page, person: requests.Session
 ) -> None:
