@@ -22,7 +22,7 @@ class Colour(Enum):
 
 
 @job(title="Every kind of input")
-def inputs(  # noqa: PLR0917 - one of each kind
+def inputs(  # one of each kind
     text: str,
     limit: Annotated[int, Field(ge=1, le=10), "From 1 to 10."] = 5,
     share: float = 0.5,
