@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -27,6 +28,8 @@ def valkey_url(_valkey_socket: Path) -> str:
     url = f"unix://{_valkey_socket}"
     with redis.Redis.from_url(url, protocol=2) as client:
         client.config_set("maxmemory", 0)
+        # So that dump() shows texts as they are.
+        client.config_set("rdbcompression", "no")
         client.flushall()
     return url
 
@@ -36,3 +39,9 @@ def redis_client(valkey_url: str) -> Iterator[redis.Redis]:
     """A plain client of that store, for looking into it and for doing harm."""
     with redis.Redis.from_url(valkey_url, protocol=2) as client:
         yield client
+
+
+def dump(client: Any) -> bytes:
+    """All that is in the store, keys and values, as a backup would have it."""
+    keys: list[bytes] = client.keys("*")
+    return b"\n".join(key + b" " + (client.dump(key) or b"") for key in keys)

@@ -23,6 +23,7 @@ from app.store.connection import connect
 from app.store.tokens import TokenStore
 from tests.hostile import hostile_provider
 from tests.integration.simulator_fixture import Simulator
+from tests.integration.store_fixture import dump
 from tests.serving import free_port
 
 ANN = "ann"
@@ -399,8 +400,8 @@ def test_nothing_shows_a_token(node: Nodes, simulator: Simulator, redis_client: 
     one = node()
     token = login(one, simulator, left=3000.0)
     lease = one.lease(ANN)
-    store = b"".join(redis_client.dump(key) or b"" for key in redis_client.keys("*"))
-    assert store
+    store = dump(redis_client)
+    assert b"token:" in store
     for secret in token.secrets:
         assert secret not in repr(token) + repr(lease) + repr(one)
         assert secret.encode() not in store

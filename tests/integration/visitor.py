@@ -41,8 +41,7 @@ class Visitor(requests.Session):
     @property
     def session_id(self) -> str:
         """The cookie of the session."""
-        found: str = self.cookies.get("frt_session", "")
-        return found
+        return self.cookies.get("frt_session") or ""
 
     def logged_in(self) -> bool:
         """Whether a page greets the visitor."""
