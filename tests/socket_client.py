@@ -28,7 +28,9 @@ class SocketClient:
         self._answers: dict[int, Any] = {}
         self._changed = threading.Condition()
         address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
-        self._socket = websocket.create_connection(address, cookie=cookie, origin=origin or url, timeout=20)
+        self._socket = websocket.create_connection(
+            address, cookie=cookie, origin=origin or url, timeout=20, skip_utf8_validation=True
+        )
         self._socket.recv()
         self._socket.send("40")
         answer = self._socket.recv()
