@@ -68,6 +68,10 @@ class Credentials:
         self._leases.add(lease)
         return lease
 
+    def release(self, lease: TokenSource) -> None:
+        """The lease's run is over: what it held may be revoked."""
+        self._leases.discard(lease)
+
     def save(self, user_id: str, token: Token) -> None:
         """Store the tokens of a login, instead of any before.
 

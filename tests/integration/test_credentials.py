@@ -367,7 +367,7 @@ def test_a_lease_goes_on_after_a_logout(
     assert lease() == token.access
     assert one.secrets(ANN) == token.secrets
     assert token.access in simulator.tokens("access")
-    del lease
+    one.release(lease)
     until(stack, lambda: not simulator.tokens("access") and not simulator.tokens("refresh"))
     assert one.secrets(ANN) == ()
 
