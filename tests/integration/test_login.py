@@ -477,6 +477,29 @@ def test_logout_deletes_and_revokes_tokens(
     assert simulator.tokens() == simulator.tokens("refresh") == []
 
 
+def test_a_running_job_goes_on_after_the_logout(start_server: Callable[..., Server], simulator: Simulator) -> None:
+    """A run that is under way works on with its token to its end; then the provider ends the token."""
+    server = start_server(REVOCATION_URL=f"{simulator.url}/revoke")
+    visitor = Visitor(server.url, simulator)
+    visitor.log_in()
+    simulator.turn(latency=0.4)
+    page = server.page(visitor)
+    run = page.start()
+    visitor.ask("/logout", headers=SAME_ORIGIN)
+    held = set(simulator.tokens())
+    assert held
+    visitor.log_in()
+    page = server.page(visitor)
+    page.watch(run)
+    assert page.wait_for_end(run)["status"] == "succeeded"
+    assert "Done" in page.text(run)
+    deadline = time.monotonic() + 10
+    while held & set(simulator.tokens()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not held & set(simulator.tokens())
+    assert simulator.tokens()
+
+
 def test_a_second_browser_after_the_logout(server: Server, visitor: Visitor, second: Visitor) -> None:
     """The same user's other browser stays logged in and may look; a job that needs a token asks for a new login."""
     visitor.log_in()
