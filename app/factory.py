@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 15.0
 RENEW_SECONDS = 5.0
+PING_SECONDS = 6
 
 
 def create_app(settings: Settings) -> Flask:
@@ -75,6 +76,9 @@ def create_app(settings: Settings) -> Flask:
         cors_allowed_origins=list(settings.origins),
         max_http_buffer_size=1_048_576,
         http_compression=False,
+        # A page whose network is half open sees that within these two together.
+        ping_interval=PING_SECONDS,
+        ping_timeout=PING_SECONDS,
     )
     door = events.Door(app, socketio)
     app.extensions["on_logout"].append(door.end_session)

@@ -226,6 +226,8 @@ class Followers:
                     return False
             if not viewer.has_room():
                 break
+        # Whoever puts it on the wire goes before whoever waits for what comes next.
+        self._stack.sleep(0)
         return True
 
     def _read_back(self, viewer: Viewer) -> list[Record]:

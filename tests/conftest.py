@@ -1,5 +1,13 @@
 """What every test may use: the real parts that the product stands on."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
 pytest_plugins = [
     "tests.integration.simulator_fixture",
     "tests.integration.stack_fixture",
@@ -7,3 +15,10 @@ pytest_plugins = [
     "tests.server_fixture",
     "tests.unit.jobfiles",
 ]
+
+FOLDERS = ("unit", "integration", "e2e")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick tests first; the browser's last, since Playwright keeps the main thread's event loop once it is there."""
+    items.sort(key=lambda item: FOLDERS.index(item.path.relative_to(HERE).parts[0]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ SECRETS = {"CLIENT_ID": "a-client", "CLIENT_SECRET": "a-client-secret"}
 JOBS = str(Path(__file__).parent / "jobs")
 
 
-def settings_for(valkey: Path, simulator: Simulator, folder: Path) -> dict[str, str]:
+def settings_for(valkey: Path, simulator: Simulator, folder: Path) -> dict[str, Any]:
     """The settings of a server that has its own keys, the tests' store, the tests' jobs and the stand-in."""
     return {
         **SECRETS,

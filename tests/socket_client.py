@@ -33,7 +33,7 @@ class SocketClient:
         )
         self._socket.recv()
         self._socket.send("40")
-        answer = self._socket.recv()
+        answer = self._packet()
         if not answer.startswith("40"):
             self._socket.close()
             raise ConnectionRefused(answer)
@@ -62,10 +62,14 @@ class SocketClient:
         self._socket.close(timeout=1)
         self._thread.join(10)
 
+    def _packet(self) -> str:
+        packet = self._socket.recv()
+        return packet if isinstance(packet, str) else packet.decode()
+
     def _read(self) -> None:
         try:
             while True:
-                packet = self._socket.recv()
+                packet = self._packet()
                 if packet == "2":
                     self._socket.send("3")
                 elif packet.startswith("42"):

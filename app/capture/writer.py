@@ -28,7 +28,7 @@ QUIET_TICKS = 3
 HOLD_SECONDS = 0.2
 # An unfinished line longer than this is passed on unfinished.
 LINE_BYTES = 1 << 16
-_POOL_WORKER = concurrent.futures.thread._worker  # type: ignore[attr-defined]
+_POOL_WORKER = concurrent.futures.thread._worker
 
 
 class PipeIO(io.BufferedIOBase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -46,7 +47,7 @@ class JobRun:
 
         Raises: ValueError where these are no numbers from 0 to `total`.
         """
-        if not 0 <= done <= total:
+        if not 0 <= done <= total < math.inf:
             raise ValueError(f"progress: done must be between 0 and total, not {done!r} of {total!r}")
         now = time.monotonic()
         if done == total or now - self._told >= PROGRESS_SECONDS:

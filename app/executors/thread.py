@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import logging
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from app.capture import Capture, Pipe, bind, pipe_processor
 from app.catalog import Job
 from app.config import Settings
-from app.credentials import Credentials
+from app.credentials import Credentials, TokenSource
 from app.errors import StoreUnavailable, TooMany
 from app.executors.context import JobRun, JobToken
 from app.masking import SHORTEST, Masker
@@ -23,6 +25,8 @@ from app.recorder import Recorder
 from app.stack import Stack
 from app.store.log import Log
 from app.store.runs import Runs
+
+logger = logging.getLogger(__name__)
 
 LIVE = (Status.QUEUED, Status.RUNNING, Status.STOPPING)
 
@@ -43,6 +47,7 @@ class FlaskThread(threading.Thread):
         self._began = False
         super().__init__(name=f"job-{job.name}", daemon=True)
         self._job, self._arguments, self.capture = job, arguments, capture
+        self.lease: TokenSource | None = None
         self._asked = False
         self._cancel: Callable[[], object] | None = None
         self.outcome = Outcome(Status.LOST, message="The run's thread ended without a word.")
@@ -95,20 +100,19 @@ class FlaskThread(threading.Thread):
         arguments = {**self._arguments}
         if "running" in self._job.injected:
             arguments["running"] = self.running
-        if self._job.is_async:
-            asyncio.run(self._await(arguments))
-        else:
-            self._job.function(**arguments)
+        work = self._job.function(**arguments)
+        if inspect.isawaitable(work):
+            asyncio.run(self._await(work))
         return Outcome(Status.SUCCEEDED, 0)
 
-    async def _await(self, arguments: dict[str, Any]) -> None:
+    async def _await(self, work: Awaitable[object]) -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         if task is not None:
             self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
-        if self._asked:
-            return
         try:
-            await self._job.function(**arguments)
+            if self._asked and task is not None:
+                task.cancel()
+            await work
         except asyncio.CancelledError:
             if not self._asked:
                 raise
@@ -177,10 +181,11 @@ class ThreadExecutor:
 
     def _thread(self, run: Run, job: Job, params: dict[str, Any], masker: Masker) -> FlaskThread:
         stack = self._stack
-        lease = self._credentials.lease(run.user.id)
+        # Taken now, so that the run may go on with it after a logout; a job that asks for none needs no login's token.
+        lease = self._credentials.lease(run.user.id) if "token" in job.injected else None
 
         def fresh() -> str:
-            token = lease()
+            token = lease() if lease else ""
             masker.add((token,))
             return token
 
@@ -193,12 +198,19 @@ class ThreadExecutor:
             "run": JobRun(run.id, run.user, lambda values: stack.call_from_thread(tell, values)),
         }
         arguments = {**params, **{name: offered[name] for name in job.injected if name in offered}}
-        return FlaskThread(job, arguments, Capture(Pipe(self._settings.pipe_bytes)))
+        thread = FlaskThread(job, arguments, Capture(Pipe(self._settings.pipe_bytes)))
+        thread.lease = lease
+        return thread
 
     def _process(self, run: Run, thread: FlaskThread, recorder: Recorder, masker: Masker) -> None:
-        pipe_processor(thread.capture.pipe, recorder.record, self._stack)
-        recorder.end()
-        outcome = thread.outcome
+        try:
+            pipe_processor(thread.capture.pipe, recorder.record, self._stack)
+            recorder.end()
+            outcome = thread.outcome
+        except Exception:
+            logger.exception("the output of run %s cannot be recorded", run.id)
+            thread.stop()
+            outcome = Outcome(Status.LOST, message="The server failed to record this run's output.")
         values = {"exit_code": outcome.exit_code, "message": masker.mask_text(outcome.message)}
         delay = 0.05
         while True:
@@ -209,6 +221,8 @@ class ThreadExecutor:
                 self._stack.sleep(delay)
                 delay = min(2 * delay, 1.0)
         del self._live[run.id]
+        if thread.lease is not None:
+            self._credentials.release(thread.lease)
 
     def local(self, run_id: str) -> Run | None:
         """As Executor.local."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from app.catalog import job
 
 
 @job
-def flood(*, lines: int = 1_000_000, width: int = 0, threads: int = 1):
+def flood(*, lines: int = 1_000_000, width: int = 0, threads: int = 1) -> None:
     """Print numbered lines as fast as it can."""
 
     def work(first: int) -> None:
@@ -29,7 +30,7 @@ def flood(*, lines: int = 1_000_000, width: int = 0, threads: int = 1):
 
 
 @job
-def stamps(*, lines: int = 500, pause: float = 0.01):
+def stamps(*, lines: int = 500, pause: float = 0.01) -> None:
     """Print the time, again and again."""
     for _ in range(lines):
         print(time.monotonic_ns())
@@ -37,7 +38,7 @@ def stamps(*, lines: int = 500, pause: float = 0.01):
 
 
 @job
-def burn(running):
+def burn(running: Callable[[], bool]) -> None:
     """Compute in pure Python until stopped."""
     number = 0
     while running():

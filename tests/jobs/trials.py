@@ -74,7 +74,7 @@ def ends(*, how: str):
         case "interrupt":
             raise KeyboardInterrupt
         case "thread":
-            threading.Thread(target=lambda: (time.sleep(0.2), print("late"))).start()
+            threading.Timer(0.2, print, ("late",)).start()
         case "daemon":
             threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
 
