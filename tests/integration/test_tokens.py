@@ -106,17 +106,16 @@ def test_replace_only_what_was_there(redis_client: redis.Redis) -> None:
 
 
 @pytest.mark.parametrize(
-    ("token", "seconds"),
-    [
-        (TOKEN, 9000),
-        (Token("a", NOW, NOW + 1000), 1000),
-        (Token("a", NOW, NOW + 1000, "r"), 90 * 86_400),
-        (Token("a", NOW - 50, NOW - 20), 1),
-    ],
+    ("left", "refresh", "refresh_left", "seconds"),
+    [(1000, "r", 9000, 9000), (1000, "", 0, 1000), (1000, "r", None, 90 * 86_400), (-20, "", 0, 1)],
 )
-def test_records_end_with_their_tokens(redis_client: redis.Redis, token: Token, seconds: int) -> None:
+def test_records_end_with_their_tokens(
+    redis_client: redis.Redis, left: float, refresh: str, refresh_left: float | None, seconds: int
+) -> None:
     """The store keeps no tokens that have ended, but for an hour."""
-    store(redis_client, NEW).save("ann", token)
+    now = time.time()
+    ends = 0.0 if refresh_left is None else now + refresh_left
+    store(redis_client, NEW).save("ann", Token("a", now - 50, now + left, refresh, ends))
     assert redis_client.ttl("token:ann") == pytest.approx(seconds + 3600, abs=10)
 
 
