@@ -50,7 +50,8 @@ class Router(io.TextIOBase):
 
     def __init__(self, stream: Stream, outside: TextIO) -> None:
         self._stream = stream
-        self._console = self.outside = outside
+        self.outside = outside
+        self._before: list[TextIO] = []
 
     def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]
         """Write each text."""
@@ -121,13 +122,25 @@ class Router(io.TextIOBase):
         capture = current()
         itself = isinstance(value, Router)
         if capture is None:
-            self.outside = self._console if itself else value
+            self._replace_outside(None if itself else value)
         elif itself:
             capture.replaced.pop(self._stream, None)
         else:
             self.flush()
             capture.replaced[self._stream] = value
             capture.slow_down()
+
+    def _replace_outside(self, value: TextIO | None) -> None:
+        """Outside a run assignments nest: whoever puts back what it found, the router, undoes its own alone."""
+        if value is None:
+            self.outside = self._before.pop() if self._before else self.outside
+        elif value in self._before:
+            place = self._before.index(value)
+            self.outside = value
+            del self._before[place:]
+        else:
+            self._before.append(self.outside)
+            self.outside = value
 
     def seen(self) -> TextIO:
         """What `sys.stdout` means to the calling thread."""

@@ -203,3 +203,4 @@ if (data.run) {
   open(data.run);
   state.show(data.run);
 }
+if (start) start.disabled = data.run ? LIVE.has(data.run.status) : false;

@@ -23,15 +23,16 @@ def _valkey_socket() -> Iterator[Path]:
 
 
 @pytest.fixture
-def valkey_url(_valkey_socket: Path) -> str:
-    """The address of an empty store, `unix://...`."""
+def valkey_url(_valkey_socket: Path) -> Iterator[str]:
+    """The address of an empty store, `unix://...`; full at a test's end, it has room again for the next."""
     url = f"unix://{_valkey_socket}"
     with redis.Redis.from_url(url, protocol=2) as client:
         client.config_set("maxmemory", 0)
         # So that dump() shows texts as they are.
         client.config_set("rdbcompression", "no")
         client.flushall()
-    return url
+        yield url
+        client.config_set("maxmemory", 0)
 
 
 @pytest.fixture
