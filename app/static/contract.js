@@ -11,6 +11,7 @@
  * @property {number | null} ended
  * @property {number | null} exit_code
  * @property {string} message
+ * @property {[number, number] | null} progress done, of a total
  * @property {number} position bytes of output so far
  */
 

@@ -23,8 +23,21 @@ export class RunState {
     element("exit").textContent = run.exit_code ? `exit code ${run.exit_code}` : "";
     say(element("message"), run.message);
     element("blank").hidden = true;
+    this.#progress(run);
     this.#tick();
     this.#list(run);
+  }
+
+  /** @param {Run} run */
+  #progress(run) {
+    const bar = elementIfAny("progress", HTMLProgressElement);
+    if (!bar) return;
+    bar.hidden = !run.progress || !LIVE.has(run.status);
+    if (!run.progress) return;
+    const [done, total] = run.progress;
+    bar.max = total || 1;
+    bar.value = done;
+    bar.title = `${done} of ${total}`;
   }
 
   #tick() {

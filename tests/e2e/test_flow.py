@@ -246,3 +246,15 @@ def test_logout_in_one_click_ends_the_session(visit: Visit, server: Server) -> N
     expect(other.get_by_text("logged out").first).to_be_visible(timeout=6000)
     other.goto(f"{server.url}/jobs/lines")
     expect(other.locator("button[value=allow]")).to_be_visible()
+
+
+def test_progress_is_a_bar_while_the_job_runs(visit: Visit) -> None:
+    """What the job says of its progress is shown beside the elapsed time, and goes with its end."""
+    page = visit("/jobs/count")
+    page.fill("#p-steps", "12")
+    page.click("#start")
+    bar = page.get_by_role("progressbar")
+    expect(bar).to_have_attribute("max", "12")
+    expect(bar).to_be_visible()
+    _wait(page, "succeeded")
+    expect(bar).to_be_hidden()
