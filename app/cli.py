@@ -1,4 +1,4 @@
-"""The command line: `python -m app` runs the product."""
+"""The command line: `python -m app` runs the product, or a part of it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from app import __version__
-from app.config import load_settings
+from app.config import load_server_settings, load_settings
 from app.errors import ConfigError
-from app.launcher import launch
+from app.keys import make_keys
+from app.launcher import launch, serve
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,10 +21,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="Settings come from the environment and webexintegration.env; docs/settings.md has them all.",
     )
     parser.add_argument("--version", action="version", version=f"Flask-Realtime {__version__}")
-    parser.parse_args(arguments)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="parts, for containers")
+    commands.add_parser("web", help="the web server alone, with the store and the login that the settings name")
+    keys = commands.add_parser("keys", help="make the keys that are missing, and a password for a Redis, in KEY_DIR")
+    keys.add_argument("--group", metavar="GROUP", help="as root: let this group read them, besides the folder's owner")
+    options = parser.parse_args(arguments)
     try:
-        settings = load_settings()
+        if options.command == "keys":
+            make_keys(load_settings(), options.group)
+            return 0
+        if options.command == "web":
+            serve(load_server_settings())
+        return launch(load_settings())
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    return launch(settings)

@@ -17,10 +17,12 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app.errors import ConfigError
 
 ENV_FILE = Path("webexintegration.env")
+# Where container engines put secrets: a file for each setting, by its name in lower case.
+SECRETS_DIR = Path("/run/secrets")
 SHORTEST_SECRET = 16
 LONGEST_SHOWN = 60
 # Settings whose wrong value is not shown: it may hold a password or a key.
-SECRET = frozenset({"client_secret", "secret_key", "token_keys", "redis_url", "client_id"})
+SECRET = frozenset({"client_secret", "secret_key", "token_keys", "redis_url", "redis_password", "client_id"})
 
 
 def _url(value: str, schemes: tuple[str, ...], example: str) -> str:
@@ -114,6 +116,10 @@ class Settings(BaseSettings):
     provider_name: str = Field("Webex", description="The provider's name, as pages show it.")
     provider_url: HttpUrl = Field("https://webexapis.com/v1", description="The provider as this server reaches it.")
     provider_public_url: HttpUrl = Field("", description="The same as browsers reach it; empty: `PROVIDER_URL`.")
+    stand_in_url: HttpUrl = Field(
+        "", description="A running stand-in, used while `CLIENT_ID` is empty; empty: `python -m app` starts one."
+    )
+    stand_in_public_url: HttpUrl = Field("", description="The same as browsers reach it; empty: `STAND_IN_URL`.")
     revocation_url: HttpUrl = Field("", description="RFC 7009 revocation address, asked at logout; empty: none.")
     allowed_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
         (), description="Origins that may open the websocket, separated by commas; empty: that of `REDIRECT_URI`."
@@ -126,6 +132,7 @@ class Settings(BaseSettings):
     key_dir: Path = Field(Path("instance"), description="Folder for keys that are made at the first start.")
     # Store
     redis_url: RedisUrl = Field("", description="`redis://`, `rediss://` or `unix://`; empty: an embedded Valkey.")
+    redis_password: SecretStr = Field(SecretStr(""), description="Password of that server; one in `REDIS_URL` wins.")
     redis_timeout: float = _number(5.0, 0.1, 60, "seconds", "Most time for one Redis command.")
     redis_connections: int = _number(64, 4, 10_000, "connections", "Most Redis connections for commands.")
     data_dir: Path = Field(Path("redis_data"), description="Folder where the embedded Valkey keeps runs and output.")
@@ -161,6 +168,8 @@ class Settings(BaseSettings):
             raise ValueError("CLIENT_SECRET: missing, but CLIENT_ID is set: the two go together")
         if self.client_secret.get_secret_value() and not self.client_id:
             raise ValueError("CLIENT_ID: missing, but CLIENT_SECRET is set: the two go together")
+        if self.redis_password.get_secret_value() and not self.redis_url:
+            raise ValueError("REDIS_URL: missing, but REDIS_PASSWORD is set: the embedded Valkey has none")
         if 0 < len(self.secret_key.get_secret_value()) < SHORTEST_SECRET:
             raise ValueError(f"SECRET_KEY: expected at least {SHORTEST_SECRET} characters")
         if self.environment == "production":
@@ -179,27 +188,45 @@ class Settings(BaseSettings):
 
 
 def load_settings(env_file: Path | None = ENV_FILE, **overrides: Any) -> Settings:
-    """Read the settings; `overrides` win over the environment, which wins over `env_file`; empty values count as none.
+    """Read the settings; `overrides` win over the environment, that over `env_file`, that over files in SECRETS_DIR.
+
+    Empty values count as none.
 
     Raises: ConfigError with one line that names the wrong setting.
     """
     _check_file(env_file)
     try:
-        return Settings(_env_file=env_file, **overrides)
+        return Settings(_env_file=env_file, _secrets_dir=SECRETS_DIR if SECRETS_DIR.is_dir() else None, **overrides)
     except ValidationError as error:
         raise ConfigError(_sentence(error)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        where = getattr(error, "filename", None) or SECRETS_DIR
+        raise ConfigError(f"{where}: cannot be read: {getattr(error, 'strerror', 'it is no UTF-8 text')}") from None
 
 
 def load_server_settings(env_file: Path | None = ENV_FILE) -> Settings:
-    """The settings of a web server by itself, to which nobody brings a store or a login provider.
+    """The settings of a web server by itself, to which nobody brings a store; a stand-in is one that runs already.
 
     Raises: ConfigError as `load_settings`.
     """
     settings = load_settings(env_file)
+    if settings.stand_in_url and not settings.client_id:
+        settings = load_settings(env_file, **_stand_in(settings))
     for name in ("redis_url", "client_id"):
         if not getattr(settings, name):
             raise ConfigError(f"{name.upper()}: missing; only `python -m app` brings a store and a login of its own")
     return settings
+
+
+def _stand_in(settings: Settings) -> dict[str, str]:
+    return {
+        "client_id": "stand-in",
+        "client_secret": "stand-in",  # it takes any
+        "provider_name": "Webex (stand-in)",
+        "provider_url": settings.stand_in_url,
+        "provider_public_url": settings.stand_in_public_url or settings.stand_in_url,
+        "revocation_url": f"{settings.stand_in_url}/revoke",
+    }
 
 
 def child_environment(**changes: str) -> dict[str, str]:

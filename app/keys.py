@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import grp
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,10 @@ from cryptography.fernet import Fernet, MultiFernet
 from app.config import Settings
 from app.errors import ConfigError
 
+# What a Redis of its own and the web server share, in a folder that has nothing else in it.
+PASSWORD = Path("redis", "redis_password")
+SHARED = ("secret.key", "token.keys", "keys.lock", PASSWORD.parent, PASSWORD, PASSWORD.with_name("keys.lock"))
+READABLE, ENTERABLE = 0o040, 0o050  # for the group, on top of what is allowed anyway
 _FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 
 
@@ -42,6 +48,30 @@ def load_keys(settings: Settings) -> Keys:
     return Keys(secret, _fernet(tokens))
 
 
+def make_keys(settings: Settings, group: str | None) -> None:
+    """Make what is missing in `settings.key_dir`; with `group` the folder's owner and that group may read it.
+
+    Raises: ConfigError naming TOKEN_KEYS, KEY_DIR or the group.
+    """
+    load_keys(settings)
+    _own(settings, PASSWORD, lambda: secrets.token_urlsafe(32))
+    if group is not None:
+        _share(settings.key_dir, group)
+
+
+def _share(folder: Path, group: str) -> None:
+    try:
+        number = grp.getgrnam(group).gr_gid
+        owner = folder.stat().st_uid
+        for path in filter(Path.exists, (folder, *(folder / name for name in SHARED))):
+            os.chown(path, owner, number)
+            path.chmod(stat.S_IMODE(path.stat().st_mode) | (ENTERABLE if path.is_dir() else READABLE))
+    except KeyError:
+        raise ConfigError(f"--group: there is no group called {group!r}") from None
+    except OSError as error:
+        raise ConfigError(f"KEY_DIR: {error.filename or folder} cannot be shared: {error.strerror}") from None
+
+
 def _fernet(keys: list[str]) -> MultiFernet:
     # Fernet itself would pass over characters that do not belong, and two keys joined by mistake.
     if not all(map(_FERNET_KEY.fullmatch, keys)):
@@ -49,7 +79,7 @@ def _fernet(keys: list[str]) -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])
 
 
-def _own(settings: Settings, name: str, make: Callable[[], str]) -> str:
+def _own(settings: Settings, name: str | Path, make: Callable[[], str]) -> str:
     path = settings.key_dir / name
     try:
         text = _read_or_make(path, make).strip()

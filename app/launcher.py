@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import requests
@@ -64,7 +65,7 @@ class Launcher:
             with contextlib.suppress(StopRequested):
                 if store is not None:
                     self._start_store(store)
-                if not self._settings.client_id:
+                if not (self._settings.client_id or self._settings.stand_in_url):
                     self._start_stand_in()
                 self._start_web()
                 self._show()
@@ -112,12 +113,8 @@ class Launcher:
         url = said.decode().strip().removeprefix(STAND_IN_READY.decode())
         port = urlsplit(url).port
         self._changes.update(
-            client_id="stand-in",
-            client_secret="stand-in",  # noqa: S106 - the stand-in takes any
-            provider_name="Webex (stand-in)",
-            provider_url=f"http://{_address(_reachable(listen), port)}/v1",
-            provider_public_url=f"http://{_address(visitors, port)}/v1",
-            revocation_url=f"http://{_address(_reachable(listen), port)}/v1/revoke",
+            stand_in_url=f"http://{_address(_reachable(listen), port)}/v1",
+            stand_in_public_url=f"http://{_address(visitors, port)}/v1",
         )
 
     def _start_web(self) -> None:
@@ -154,6 +151,16 @@ def launch(settings: Settings) -> int:
         sys.stderr.write(f"{error} Everything has been stopped.\n")
         return 1
     return 0
+
+
+def serve(settings: Settings) -> NoReturn:
+    """Become the web server, without anything beside it.
+
+    Raises: ConfigError.
+    """
+    _check_vendor()
+    command = _web_command(settings)
+    os.execv(command[0], command)  # noqa: S606 - this very Python
 
 
 def _web_command(settings: Settings) -> list[str]:

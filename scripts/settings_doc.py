@@ -20,8 +20,10 @@ USUAL = ("client_id", "client_secret", "redirect_uri", "scope", "environment", "
 DOC_HEAD = """# Settings
 
 Each setting is a variable of the environment, or a line `NAME=value` in the file `webexintegration.env` of the folder
-where the product is started; the environment wins. An empty value counts as none. A wrong value, an unknown name in the
-file or a combination that cannot work ends the start with one line that names the setting, and exit code 2.
+where the product is started; the environment wins. Behind both comes a file in `/run/secrets`, where container engines
+put secrets, with the setting's name in lower case and its value as content. An empty value counts as none. A wrong value,
+an unknown name in `webexintegration.env` or a combination that cannot work ends the start with one line that names the
+setting, and exit code 2.
 
 With `ENVIRONMENT=production` nothing is made up: `CLIENT_ID`, `CLIENT_SECRET`, `SECRET_KEY`, `TOKEN_KEYS` and
 `REDIS_URL` are needed, and `REDIRECT_URI` must be https unless it is that of this machine. Keys for the two settings

@@ -35,6 +35,7 @@ def connect(settings: Settings, stack: Stack, *, timeout: float | None = None, c
             health_check_interval=30,
             retry=redis.retry.Retry(redis.backoff.NoBackoff(), 1),
             protocol=2,
+            password=settings.redis_password.get_secret_value() or None,
             **options,
         )
     except ValueError as error:
