@@ -45,8 +45,10 @@ class Door:
         self._pages: dict[str, Page] = {}
         socketio.on_event("connect", self._connect)
         socketio.on_event("disconnect", self._disconnect)
-        for name in ("start_request", "stop_request", "watch", "unwatch", "ack"):
+        for name in ("start_request", "stop_request", "watch", "unwatch"):
             socketio.on_event(name, self._answering(name, getattr(self, f"_{name}")))
+        # Without Flask around it: it comes many times a second, and concerns what this socket was allowed to watch.
+        socketio.server.on("ack", self._ack, namespace="/")
 
     def _connect(self, *_auth: object) -> None:
         user = auth.current_user()
@@ -76,10 +78,13 @@ class Door:
                 wrong = {"code": "error", "message": "Something went wrong here. Please try again."}
             else:
                 return None if found is None else {"ok": True, **found}
-            self._socketio.emit("error", {**wrong, "event": name}, to=_sid())
-            return {"ok": False, "error": wrong}
+            return self._refuse(_sid(), name, wrong)
 
         return answer
+
+    def _refuse(self, sid: str, name: str, wrong: dict[str, Any]) -> dict[str, Any]:
+        self._socketio.emit("error", {**wrong, "event": name}, to=sid)
+        return {"ok": False, "error": wrong}
 
     def _page(self, name: str) -> Page:
         page = self._pages.get(_sid())
@@ -140,12 +145,19 @@ class Door:
             viewer.close()
         return {}
 
-    def _ack(self, page: Page, message: dict[str, Any]) -> None:
-        viewer, position = page.viewers.get(_run_id(message)), message.get("position")
-        if not isinstance(position, int):
-            raise BadRequest("position: expected a whole number")
+    def _ack(self, sid: str, *args: Any) -> dict[str, Any] | None:
+        page = self._pages.get(sid)
+        try:
+            message = _message("ack", args)
+            run_id, position = _run_id(message), message.get("position")
+            if not isinstance(position, int):
+                raise BadRequest("position: expected a whole number")
+        except BadRequest as error:
+            return self._refuse(sid, "ack", error.as_dict())
+        viewer = page.viewers.get(run_id) if page else None
         if viewer is not None:
             viewer.acknowledge(position)
+        return None
 
     def _output(self, sid: str, run_id: str, piece: Piece) -> None:
         message = {"run": run_id, "data": piece.text, "start": piece.start, "position": piece.position}

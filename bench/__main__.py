@@ -18,12 +18,10 @@ import websockets
 from bench.product import Client, free_port, running
 
 LINES = 1_000_000
+FLOOD = "def flood():\n for i in range({}): print({})\nflood()"
 FLOODS = {
-    "1,000,000 short lines": (f"for i in range({LINES}): print(i)", {"lines": LINES}),
-    "1,000,000 lines of 80 characters": (
-        f"for i in range({LINES}): print(f'{{i:079d}}')",
-        {"lines": LINES, "width": 79},
-    ),
+    "1,000,000 short lines": (FLOOD.format(LINES, "i"), {"lines": LINES}),
+    "1,000,000 lines of 80 characters": (FLOOD.format(LINES, "f'{i:079d}'"), {"lines": LINES, "width": 79}),
 }
 STAMPS = "import time\nfor _ in range(500): print(time.monotonic_ns(), flush=True); time.sleep(0.01)"
 

@@ -11,9 +11,9 @@ READ_BYTES = 262_144
 
 
 async def forward(connection: websockets.ServerConnection) -> None:
-    """Run `python CODE` for the code that the client sends, and send on what it prints until it ends."""
+    """Run the code that the client sends, with a buffered stdout, and send on what it prints until it ends."""
     code = await connection.recv()
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    child = await asyncio.create_subprocess_exec(sys.executable, "-E", "-c", code, stdout=asyncio.subprocess.PIPE)
     assert child.stdout is not None
     while data := await child.stdout.read(READ_BYTES):
         await connection.send(data.decode())

@@ -9,6 +9,7 @@ from typing import Any
 from app.errors import Fenced
 from app.model import Kind, Record, Stream
 from app.store.connection import store_errors
+from app.store.lane import Lane, LaneScript
 from app.store.scripts import APPEND, OMIT
 
 Cursor = tuple[int, int]
@@ -23,10 +24,10 @@ class Log:
     """Append, read and wait; `client` runs commands, `waiter` is a client whose timeout allows for blocking reads."""
 
     def __init__(self, client: Any, waiter: Any, node: str) -> None:
-        self._client, self._waiter = client, waiter
-        self._append, self._omit = client.register_script(APPEND), client.register_script(OMIT)
+        self._client, self._lane, self._waiting_lane = client, Lane(client), Lane(waiter)
+        self._append, self._omit = LaneScript(self._lane, APPEND), LaneScript(self._lane, OMIT)
         self._wake_key = f"wake:{node}"
-        self._woken = "$"
+        self._woken: bytes | str = "$"
 
     def append(self, run_id: str, epoch: int, expected: int, records: Sequence[Record]) -> int:
         """Write output records that follow each other from byte `expected` on; answers the position now.
@@ -39,13 +40,12 @@ class Log:
         for record in records:
             args += (str(record.stream), f"{record.time:.3f}", record.line, record.data)
         with store_errors():
-            return self._answer(self._append(keys=[f"run:{run_id}", log_key(run_id)], args=args))
+            return self._answer(self._append([f"run:{run_id}", log_key(run_id)], args))
 
     def omit(self, run_id: str, epoch: int, expected: int, length: int) -> int:
         """Write that `length` bytes are missing from `expected` on; answers and raises as append."""
         with store_errors():
-            keys = [f"run:{run_id}", log_key(run_id)]
-            return self._answer(self._omit(keys=keys, args=[epoch, expected, length]))
+            return self._answer(self._omit([f"run:{run_id}", log_key(run_id)], [epoch, expected, length]))
 
     @staticmethod
     def _answer(position: int) -> int:
@@ -56,21 +56,23 @@ class Log:
     def read(self, run_id: str, after: Cursor, count: int) -> list[Record]:
         """Up to `count` records after a cursor, in order."""
         with store_errors():
-            found = self._client.xrange(log_key(run_id), min=f"({after[0]}-{after[1]}", count=count)
+            start = f"({after[0]}-{after[1]}"
+            found = self._lane.call("XRANGE", log_key(run_id), start, "+", "COUNT", count)
         return [_record(*each) for each in found]
 
     def end(self, run_id: str) -> Cursor:
         """Where the log ends now."""
         with store_errors():
-            found = self._client.xrevrange(log_key(run_id), count=1)
+            found = self._lane.call("XREVRANGE", log_key(run_id), "+", "-", "COUNT", 1)
         return _record(*found[0]).cursor if found else (0, 0)
 
     def wait(self, after: Mapping[str, Cursor], seconds: float, count: int) -> dict[str, list[Record]]:
         """New records of several runs at once, up to `count` for each; empty after `seconds` or a `wake`."""
-        streams: dict[Any, Any] = {log_key(run_id): f"{cursor[0]}-{cursor[1]}" for run_id, cursor in after.items()}
-        streams[self._wake_key] = self._woken
+        keys = [*map(log_key, after), self._wake_key]
+        cursors = [*(f"{cursor[0]}-{cursor[1]}" for cursor in after.values()), self._woken]
+        options = ("COUNT", count, "BLOCK", int(seconds * 1000), "STREAMS")
         with store_errors():
-            answer = self._waiter.xread(streams, count=count, block=int(seconds * 1000)) or []
+            answer = self._waiting_lane.call("XREAD", *options, *keys, *cursors) or []
         found: dict[str, list[Record]] = {}
         for key, entries in answer:
             name = key.decode()
@@ -90,8 +92,9 @@ class Log:
             self._client.expire(self._wake_key, 3600)
 
 
-def _record(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Record:
+def _record(entry_id: bytes, pairs: list[bytes]) -> Record:
     position, sequence = (int(part) for part in entry_id.split(b"-"))
+    fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
     kind = fields.get(b"k")
     if kind is not None:
         return Record(position, sequence, Kind(kind.decode()), omitted=int(fields.get(b"o", 0)))
