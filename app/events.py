@@ -109,9 +109,7 @@ class Door:
         return {"run": self._console.stop(auth.current_user(), run_id).as_dict()}
 
     def _watch(self, page: Page, message: dict[str, Any]) -> dict[str, Any]:
-        after = message.get("after", 0)
-        if not isinstance(after, int) or isinstance(after, bool):
-            raise BadRequest("after: expected a whole number")
+        after = _whole({"after": 0, **message}, "after")
         return self._watching(page, _run_id(message), after, bool(message.get("ack")))
 
     def _watching(self, page: Page, run_id: str, after: int, acknowledges: bool) -> dict[str, Any]:
@@ -149,9 +147,7 @@ class Door:
         page = self._pages.get(sid)
         try:
             message = _message("ack", args)
-            run_id, position = _run_id(message), message.get("position")
-            if not isinstance(position, int):
-                raise BadRequest("position: expected a whole number")
+            run_id, position = _run_id(message), _whole(message, "position")
         except BadRequest as error:
             return self._refuse(sid, "ack", error.as_dict())
         viewer = page.viewers.get(run_id) if page else None
@@ -208,6 +204,13 @@ def _text(message: dict[str, Any], name: str, default: str | None) -> str | None
         return default
     if not isinstance(value, str) or not 0 < len(value) <= TEXT_LENGTH:
         raise BadRequest(f"{name}: expected a text")
+    return value
+
+
+def _whole(message: dict[str, Any], name: str) -> int:
+    value = message.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise BadRequest(f"{name}: expected a whole number")
     return value
 
 
