@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> Flask:
     client = connect(settings, stack)
     node = new_id()
     runs = Runs(client)
-    log = Log(client, connect(settings, stack, timeout=settings.redis_timeout + 1, connections=4), node)
+    log = Log(settings, stack, node)
     provider = Provider(settings)
     credentials = Credentials(settings, stack, provider, TokenStore(client, made.fernet))
     catalog = Catalog(settings, executors=("thread",))

@@ -29,6 +29,22 @@ class Signal(Protocol):
         """Wait until set, or for `timeout` seconds; clears the signal; False means that time ran out."""
 
 
+class Permits(Protocol):
+    """A bound on how many pieces of hub code do something at once; usable with `with`."""
+
+    def acquire(self) -> object:
+        """Take a permit, waiting for it."""
+
+    def release(self) -> object:
+        """Give it back."""
+
+    def __enter__(self) -> object:
+        """Take a permit, waiting for it."""
+
+    def __exit__(self, *_error: Any) -> object:
+        """Give it back."""
+
+
 class Stack(Protocol):
     """What the product needs of an async library."""
 
@@ -42,6 +58,9 @@ class Stack(Protocol):
 
     def lock(self) -> AbstractContextManager[Any]:
         """A lock for hub code, which may be held across input and output."""
+
+    def permits(self, count: int) -> Permits:
+        """So many permits for hub code: who finds none waits until one is given back."""
 
     def signal(self) -> Signal:
         """A new signal between pieces of hub code."""
@@ -89,6 +108,10 @@ class ThreadingStack:
     def lock(self) -> AbstractContextManager[Any]:
         """As Stack.lock."""
         return threading.Lock()
+
+    def permits(self, count: int) -> Permits:
+        """As Stack.permits."""
+        return threading.Semaphore(count)
 
     def signal(self) -> Signal:
         """As Stack.signal."""
@@ -199,6 +222,13 @@ class EventletStack:
 
         lock: AbstractContextManager[Any] = Semaphore(1)
         return lock
+
+    def permits(self, count: int) -> Permits:
+        """As Stack.permits."""
+        from eventlet.semaphore import Semaphore
+
+        permits: Permits = Semaphore(count)
+        return permits
 
     def signal(self) -> Signal:
         """As Stack.signal."""

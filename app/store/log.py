@@ -6,13 +6,16 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from app.config import Settings
 from app.errors import Fenced
 from app.model import Kind, Record, Stream
-from app.store.connection import store_errors
+from app.stack import Stack
+from app.store.connection import connect, store_errors
 from app.store.lane import Lane, LaneScript
 from app.store.scripts import APPEND, OMIT
 
 Cursor = tuple[int, int]
+LONGEST_WAIT = 1.0
 
 
 def log_key(run_id: str) -> str:
@@ -21,10 +24,17 @@ def log_key(run_id: str) -> str:
 
 
 class Log:
-    """Append, read and wait; `client` runs commands, `waiter` is a client whose timeout allows for blocking reads."""
+    """Append, read and wait, on connections of its own.
 
-    def __init__(self, client: Any, waiter: Any, node: str) -> None:
-        self._client, self._lane, self._waiting_lane = client, Lane(client), Lane(waiter)
+    Raises: ConfigError naming REDIS_URL.
+    """
+
+    def __init__(self, settings: Settings, stack: Stack, node: str) -> None:
+        most = settings.redis_connections
+        self._lane = Lane(connect(settings, stack, connections=most), stack.permits(most))
+        # A reply may take as long as the wait that was asked for.
+        waiter = connect(settings, stack, timeout=settings.redis_timeout + LONGEST_WAIT, connections=1)
+        self._waiting_lane = Lane(waiter, stack.permits(1))
         self._append, self._omit = LaneScript(self._lane, APPEND), LaneScript(self._lane, OMIT)
         self._wake_key = f"wake:{node}"
         self._woken: bytes | str = "$"
@@ -67,7 +77,7 @@ class Log:
         return _record(*found[0]).cursor if found else (0, 0)
 
     def wait(self, after: Mapping[str, Cursor], seconds: float, count: int) -> dict[str, list[Record]]:
-        """New records of several runs at once, up to `count` for each; empty after `seconds` or a `wake`."""
+        """New records of several runs, up to `count` for each; empty after `seconds` (1 at most) or a `wake`."""
         keys = [*map(log_key, after), self._wake_key]
         cursors = [*(f"{cursor[0]}-{cursor[1]}" for cursor in after.values()), self._woken]
         options = ("COUNT", count, "BLOCK", int(seconds * 1000), "STREAMS")
@@ -88,8 +98,8 @@ class Log:
         It is a write, which a full store refuses; then `wait` returns when its seconds are over.
         """
         with contextlib.suppress(Exception), store_errors():
-            self._client.xadd(self._wake_key, {"w": "1"}, maxlen=1, approximate=False)
-            self._client.expire(self._wake_key, 3600)
+            self._lane.call("XADD", self._wake_key, "MAXLEN", 1, "*", "w", "1")
+            self._lane.call("EXPIRE", self._wake_key, 3600)
 
 
 def _record(entry_id: bytes, pairs: list[bytes]) -> Record:
