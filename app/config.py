@@ -204,14 +204,14 @@ def load_settings(env_file: Path | None = ENV_FILE, **overrides: Any) -> Setting
         raise ConfigError(f"{where}: cannot be read: {getattr(error, 'strerror', 'it is no UTF-8 text')}") from None
 
 
-def load_server_settings(env_file: Path | None = ENV_FILE) -> Settings:
+def load_server_settings(env_file: Path | None = ENV_FILE, **overrides: Any) -> Settings:
     """The settings of a web server by itself, to which nobody brings a store; a stand-in is one that runs already.
 
     Raises: ConfigError as `load_settings`.
     """
-    settings = load_settings(env_file)
+    settings = load_settings(env_file, **overrides)
     if settings.stand_in_url and not settings.client_id:
-        settings = load_settings(env_file, **_stand_in(settings))
+        settings = load_settings(env_file, **overrides, **_stand_in(settings))
     for name in ("redis_url", "client_id"):
         if not getattr(settings, name):
             raise ConfigError(f"{name.upper()}: missing; only `python -m app` brings a store and a login of its own")

@@ -1,10 +1,11 @@
 """Set-up with the standard library alone: `.venv` from a lock with hashes, then `vendor/`; does only what is left.
 
-`python scripts/setup.py run` installs what running needs, `... dev` also the tools and, as root on Debian, Chromium.
+`python scripts/setup.py run` installs what running needs, `... dev` also the tools and, as root on Debian, Chromium and nginx.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,7 +23,8 @@ PYTHON = VENV / "bin" / "python"
 LOCKS = {"run": ["requirements.lock"], "dev": ["requirements.lock", "requirements-dev.lock"]}
 NPM_LOCK = "requirements-npm.lock"
 # Programs that tests need, and Debian's packages that bring them.
-DEBIAN = {"chromium": "chromium"}
+DEBIAN = {"chromium": "chromium", "nginx": "nginx"}
+POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 class SetUpError(Exception):
@@ -76,16 +79,35 @@ def install(locks: list[str]) -> None:
 
 def install_programs() -> None:
     """Install the programs that tests need, where that is allowed; tests say themselves what is left out otherwise."""
-    missing = [package for program, package in DEBIAN.items() if not shutil.which(program)]
+    # Where Debian has servers, which is not on everybody's PATH.
+    places = f"{os.environ['PATH']}:/usr/sbin"
+    missing = [package for program, package in DEBIAN.items() if not shutil.which(program, path=places)]
     if not missing or os.geteuid() != 0 or not Path("/etc/debian_version").exists():
         return
     print(f"set-up: installing {' '.join(missing)} by apt", flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     get = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *missing]
-    for command in (["apt-get", "update", "-qq"], get):
-        if subprocess.run(command, check=False, env=environment, stdout=subprocess.DEVNULL).returncode:
-            print(f"set-up: {' '.join(command[:2])} failed: {' '.join(missing)} is missing", file=sys.stderr)
-            return
+    with no_service():
+        for command in (["apt-get", "update", "-qq"], get):
+            if subprocess.run(command, check=False, env=environment, stdout=subprocess.DEVNULL).returncode:
+                print(f"set-up: {' '.join(command[:2])} failed: {' '.join(missing)} is missing", file=sys.stderr)
+                return
+    if "nginx" in missing and shutil.which("systemctl"):
+        subprocess.run(["systemctl", "disable", "--quiet", "nginx"], check=False)
+
+
+@contextlib.contextmanager
+def no_service() -> Iterator[None]:
+    """Meanwhile a package that brings a server does not start it: tests start their own."""
+    made = not POLICY.exists()
+    if made:
+        POLICY.write_text("#!/bin/sh\nexit 101\n")
+        POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        if made:
+            POLICY.unlink()
 
 
 def run(command: list[str], complaint: str) -> None:

@@ -6,6 +6,7 @@ skipped is a failure then.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,15 +15,21 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
-# Folders of tests, and the program without which they cannot run.
-NEEDS = {"tests/e2e": "chromium"}
+# Tests, and the program without which they cannot run.
+NEEDS = {
+    "tests/e2e": "chromium",
+    "tests/integration/test_nginx.py": "nginx",
+    "tests/integration/test_nginx_console.py": "nginx",
+}
 
 
 def main(arguments: list[str]) -> int:
     """Run the script; returns pytest's exit code, or 1 where something was left out that must not be."""
     whole = "--nothing-left-out" in arguments
     wanted = [argument for argument in arguments if argument != "--nothing-left-out"]
-    left_out = {folder: program for folder, program in NEEDS.items() if not shutil.which(program)}
+    # Where Debian has servers, which is not on everybody's PATH.
+    places = f"{os.environ['PATH']}:/usr/sbin"
+    left_out = {folder: program for folder, program in NEEDS.items() if not shutil.which(program, path=places)}
     notes = [f"Left out: {folder}, since {program} is missing." for folder, program in left_out.items()]
     print("\n".join(notes), end="\n" if notes else "", flush=True)
     if whole and left_out:

@@ -9,6 +9,7 @@ import pytest
 HERE = Path(__file__).parent
 
 pytest_plugins = [
+    "tests.integration.nginx_fixture",
     "tests.integration.simulator_fixture",
     "tests.integration.stack_fixture",
     "tests.integration.store_fixture",
@@ -16,7 +17,7 @@ pytest_plugins = [
     "tests.unit.jobfiles",
 ]
 
-FOLDERS = ("unit", "integration", "e2e")
+FOLDERS = ("unit", "integration", "e2e", "compose")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
