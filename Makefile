@@ -5,7 +5,7 @@ UV_COMPILE = $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --
 	--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check lock docs clean python
+.PHONY: help setup setup-dev run test test-compose check lock docs clean python
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -24,6 +24,9 @@ run: setup ## start everything and print the address; Ctrl-C ends it
 
 test: setup-dev ## all tests that this machine can run; TESTS=tests/unit for some
 	@exec $(VENV)/python scripts/test.py $(TESTS)
+
+test-compose: setup-dev ## the console by docker compose, from a clean clone of what is committed; TESTS as above
+	@exec $(VENV)/python scripts/compose.py $(TESTS)
 
 check: setup-dev ## style, types, floors
 	$(VENV)/ruff check .

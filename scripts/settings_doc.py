@@ -21,7 +21,7 @@ DOC_HEAD = """# Settings
 
 Each setting is a variable of the environment, or a line `NAME=value` in the file `webexintegration.env` of the folder
 where the product is started; the environment wins. Behind both comes a file in `/run/secrets`, where container engines
-put secrets, with the setting's name in lower case and its value as content. An empty value counts as none. A wrong value,
+put secrets: its name is the setting's in lower case, its content the value. An empty value is none. A wrong value,
 an unknown name in `webexintegration.env` or a combination that cannot work ends the start with one line that names the
 setting, and exit code 2.
 

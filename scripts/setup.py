@@ -1,6 +1,7 @@
 """Set-up with the standard library alone: `.venv` from a lock with hashes, then `vendor/`; does only what is left.
 
-`python scripts/setup.py run` installs what running needs, `... dev` also the tools and, as root on Debian, Chromium and nginx.
+`python scripts/setup.py run` installs what running needs, `... dev` also the tools and, as root on Debian, Chromium and
+nginx.
 """
 
 from __future__ import annotations
@@ -92,8 +93,9 @@ def install_programs() -> None:
             if subprocess.run(command, check=False, env=environment, stdout=subprocess.DEVNULL).returncode:
                 print(f"set-up: {' '.join(command[:2])} failed: {' '.join(missing)} is missing", file=sys.stderr)
                 return
-    if "nginx" in missing and shutil.which("systemctl"):
-        subprocess.run(["systemctl", "disable", "--quiet", "nginx"], check=False)
+    systemctl = shutil.which("systemctl")
+    if "nginx" in missing and systemctl:
+        subprocess.run([systemctl, "disable", "--quiet", "nginx"], check=False)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""The console by docker compose, for real: `make test-compose`."""
