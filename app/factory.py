@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 from flask import Flask
 from flask_socketio import SocketIO
@@ -80,6 +81,8 @@ def create_app(settings: Settings) -> Flask:
         ping_interval=PING_SECONDS,
         ping_timeout=PING_SECONDS,
     )
+    wsgi: Any = app
+    wsgi.wsgi_app = headers.around(app.wsgi_app)
     door = events.Door(app, socketio)
     app.extensions["on_logout"].append(door.end_session)
     app.extensions["shutdown"] = executors["thread"].shutdown

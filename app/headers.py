@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, g, request
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 # No 'unsafe-inline' and no 'strict-dynamic': a module script hands its nonce on to what it imports, and the terminal's
 # style elements are given the nonce as they are made.
@@ -12,6 +17,7 @@ POLICY = (
     "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
+BARE_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -27,6 +33,20 @@ def register(app: Flask) -> None:
     """Give every answer of `app`, error pages included, its headers; `csp_nonce()` is there for templates."""
     app.after_request(_add)
     app.jinja_env.globals["csp_nonce"] = csp_nonce
+
+
+def around(wsgi: WSGIApplication) -> WSGIApplication:
+    """`wsgi` with these headers on answers that no view made: those of Socket.IO's polling, and its refusals."""
+    bare = [*HEADERS.items(), ("Content-Security-Policy", BARE_POLICY), ("Cache-Control", "no-store")]
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def starting(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            there = {name.lower() for name, _ in headers}
+            return start_response(status, [*headers, *(each for each in bare if each[0].lower() not in there)], *rest)
+
+        return wsgi(environ, starting)
+
+    return answer
 
 
 def csp_nonce() -> str:

@@ -52,9 +52,10 @@ class Fault(BaseModel):
 class State:
     """Everything that changes while the stand-in runs."""
 
-    def __init__(self, knobs: Knobs) -> None:
+    def __init__(self, knobs: Knobs, grants: Grants) -> None:
         self._first = knobs
         self.reset()
+        self.grants = grants
 
     def reset(self) -> None:
         """Forget everything since the start."""

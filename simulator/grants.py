@@ -6,7 +6,8 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
@@ -62,6 +63,34 @@ class Grants:
         self._codes: dict[str, Secret] = {}
         self._access: dict[str, Secret] = {}
         self._refresh: dict[str, Secret] = {}
+
+    def kept(self) -> dict[str, Any]:
+        """All good tokens as JSON values; their ends by the clock on the wall, which goes on after a restart."""
+        self._sweep()
+        tokens = (self._access, self._refresh)
+        grants = list({id(secret.grant): secret.grant for kept in tokens for secret in kept.values()}.values())
+        ahead = time.time() - self._clock()
+        return {
+            "grants": [asdict(grant) for grant in grants],
+            **{
+                name: {text: [grants.index(secret.grant), secret.ends + ahead] for text, secret in kept.items()}
+                for name, kept in zip(("access", "refresh"), tokens, strict=True)
+            },
+        }
+
+    @classmethod
+    def restore(cls, kept: dict[str, Any], clock: Callable[[], float] = time.monotonic) -> Grants:
+        """What `kept` gave.
+
+        Raises: TypeError, KeyError, IndexError or ValueError for anything else.
+        """
+        found = cls(clock)
+        grants = [Grant(**values) for values in kept["grants"]]
+        ahead = time.time() - clock()
+        for name, tokens in (("access", found._access), ("refresh", found._refresh)):
+            for text, (number, ends) in kept[name].items():
+                tokens[text] = Secret(grants[number], float(ends) - ahead)
+        return found
 
     def allow(self, grant: Grant) -> str:
         """A code for a new grant, good once and for ten minutes."""

@@ -125,3 +125,12 @@ def test_health_is_known_without_a_login(server: Server) -> None:
     """A probe gets JSON."""
     answer = requests.get(f"{server.url}/healthz", timeout=20)
     assert answer.json()["status"] == "ok"
+
+
+@pytest.mark.parametrize("query", ["EIO=4&transport=polling", "EIO=3&transport=polling", "transport=none", ""])
+def test_what_socket_io_answers_has_headers_too(server: Server, person: requests.Session, query: str) -> None:
+    """The door's own answers and refusals, which no view makes, are under a policy and are not kept."""
+    answer = person.get(f"{server.url}/socket.io/?{query}", timeout=10)
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
