@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests.integration.simulator_fixture import Simulator
-from tests.serving import Server, running_server
+from tests.serving import Page, Server, running_server
 
 SECRETS = {"CLIENT_ID": "a-client", "CLIENT_SECRET": "a-client-secret"}
 JOBS = str(Path(__file__).parent / "jobs")
@@ -47,3 +48,18 @@ def start_server(_valkey_socket: Path, _shared_simulator: Simulator, tmp_path: P
             return stack.enter_context(running_server(tmp_path / "log", **{**base, **settings}))
 
         yield start
+
+
+@pytest.fixture
+def person(server: Server) -> requests.Session:
+    """Somebody who is logged in."""
+    return server.log_in()
+
+
+@pytest.fixture
+def page(server: Server, person: requests.Session) -> Iterator[Page]:
+    """That person's page."""
+    opened = server.page(person)
+    yield opened
+    opened.close()
+    assert opened.gaps == []

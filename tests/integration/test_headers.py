@@ -14,12 +14,6 @@ PAGES = ["/", "/index", "/jobs/count", "/jobs/none", "/runs/none", "/runs/none/o
 NONCE = re.compile(r"script-src 'nonce-([\w-]{22})'; style-src 'self' 'nonce-([\w-]{22})'")
 
 
-@pytest.fixture
-def person(server: Server) -> requests.Session:
-    """Somebody who is logged in."""
-    return server.log_in()
-
-
 @pytest.mark.parametrize("path", ROUTES + PAGES)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
 def test_every_answer_is_under_the_policy(server: Server, person: requests.Session, path: str, method: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,20 +28,6 @@ WAYS = {
     "an exception in a child thread": ("succeeded", 0, "", "ZeroDivisionError: division by zero\n"),
     "closes its stdout first": ("failed", 1, "ZeroDivisionError: division by zero", "in divide\n"),
 }
-
-
-@pytest.fixture
-def person(server: Server) -> requests.Session:
-    """Somebody who is logged in."""
-    return server.log_in()
-
-
-@pytest.fixture
-def page(server: Server, person: requests.Session) -> Iterator[Page]:
-    """That person's open page."""
-    opened = server.page(person)
-    yield opened
-    opened.close()
 
 
 def test_counting_draws_a_bar_on_one_line_and_stops(server: Server, page: Page) -> None:
