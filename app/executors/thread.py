@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import sys
@@ -190,7 +191,9 @@ class ThreadExecutor:
             return token
 
         def tell(values: dict[str, Any]) -> None:
-            self._runs.change(run.id, LIVE, **values)
+            # What is only shown is no reason for a run to fail while the store is away: the next call tells more.
+            with contextlib.suppress(StoreUnavailable):
+                self._runs.change(run.id, LIVE, **values)
 
         offered = {
             "token": JobToken(lambda: stack.call_from_thread(fresh), self._settings.provider_url),

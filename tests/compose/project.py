@@ -39,6 +39,7 @@ class Project:
 
     def __init__(self, folder: Path, name: str, *files: str) -> None:
         self.folder, self.name, self.files = folder, name, files
+        self.environment = dict(ENVIRONMENT)
 
     def compose(self, *command: str, check: bool = True, seconds: float = 120) -> str:
         """What `docker compose` says, stderr included."""
@@ -51,7 +52,7 @@ class Project:
             text=True,
             timeout=seconds,
             check=False,
-            env=ENVIRONMENT,
+            env=self.environment,
         )
         assert not check or done.returncode == 0, f"{command}: {done.stdout[-4000:]}"
         return done.stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import re
 import socket
@@ -14,11 +13,8 @@ from typing import Any
 
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.certificates import write_certificate
 from tests.integration.nginx_fixture import Nginx, running_nginx
 from tests.integration.simulator_fixture import Simulator
 from tests.server_fixture import settings_for
@@ -150,32 +146,10 @@ def test_reloads_in_mid_run_lose_nothing(console: Console) -> None:
     page.close()
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    certificate, key_file = folder / "certificate.pem", folder / "key.pem"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return certificate, key_file
-
-
 def test_tls(tmp_path: Path, start_server: Callable[..., Server], start_nginx: Callable[..., Nginx]) -> None:
     """Pages come by TLS alone, with HSTS and Secure cookies; another name gets no certificate; HTTP leads to HTTPS."""
-    certificate, key = _certificate(tmp_path)
+    certificate, key = tmp_path / "certificate", tmp_path / "key"
+    write_certificate(certificate, key)
     port, plain = free_port(), free_port()
     url = f"https://localhost:{port}"
     server = start_server(REDIRECT_URI=f"{url}/redirect")
