@@ -54,7 +54,7 @@ class Project:
             check=False,
             env=self.environment,
         )
-        assert not check or done.returncode == 0, f"{command}: {done.stdout[-4000:]}"
+        assert not check or done.returncode == 0, f"{command}: {done.stdout[-1500:]}"
         return done.stdout
 
     def inspect(self, service: str) -> dict[str, Any]:

@@ -64,11 +64,8 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]
         production = Production(clone.folder, clone.name, *clone.files)
         subprocess.run(["sh", "-eu", "-c", _commands()], cwd=folder, check=True, env=ENVIRONMENT)
         secrets = folder / "secrets"
-        for name in ("tls_certificate", "tls_key", "client_secret"):
-            (secrets / name).unlink(missing_ok=True)
         write_certificate(secrets / "tls_certificate", secrets / "tls_key")
         (secrets / "client_secret").write_text("a-client-secret\n")
-        subprocess.run("chmod 444 secrets/*", shell=True, cwd=folder, check=True)  # noqa: S602 - as the page says
         https, http, provider = free_port(), free_port(), free_port()
         production.url = f"https://localhost:{https}"
         production.certificate = str(secrets / "tls_certificate")
