@@ -12,7 +12,7 @@ from annotated_types import Ge, Le
 from dotenv.parser import parse_stream
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from app.errors import ConfigError
 
@@ -199,9 +199,9 @@ def load_settings(env_file: Path | None = ENV_FILE, **overrides: Any) -> Setting
         return Settings(_env_file=env_file, _secrets_dir=SECRETS_DIR if SECRETS_DIR.is_dir() else None, **overrides)
     except ValidationError as error:
         raise ConfigError(_sentence(error)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        where = getattr(error, "filename", None) or SECRETS_DIR
-        raise ConfigError(f"{where}: cannot be read: {getattr(error, 'strerror', 'it is no UTF-8 text')}") from None
+    except SettingsError as error:
+        reason = getattr(error.__cause__, "strerror", None) or "it is no UTF-8 text"
+        raise ConfigError(f"{SECRETS_DIR}: a file there cannot be read: {reason}") from None
 
 
 def load_server_settings(env_file: Path | None = ENV_FILE, **overrides: Any) -> Settings:
