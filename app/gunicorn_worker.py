@@ -6,6 +6,7 @@ gunicorn 26 dropped its eventlet worker; this one patches nothing: only the sock
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import socket
@@ -52,10 +53,25 @@ def _end_runs(worker: Any) -> None:
         worker.log.exception("The runs could not be ended.")
 
 
+class _QuietWebsockets:
+    """The application, where closing a websocket that the browser has closed already is no news for the log."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+        self.extensions = getattr(application, "extensions", {})
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        if "HTTP_UPGRADE" in environ:
+            # eventlet writes half a line there at each such close; Flask logs what matters.
+            environ["wsgi.errors"] = io.StringIO()
+        return self._application(environ, start_response)
+
+
 class EventletWorker(AsyncWorker):  # type: ignore[misc] # gunicorn has no types
     """Serves each connection in a greenlet; connections beyond `worker_connections` wait."""
 
     alive: bool
+    wsgi: Any
 
     def init_process(self) -> None:
         """Start with a hub of this process, not the master's; os.sendfile cannot wait on green sockets."""
@@ -65,6 +81,11 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc] # gunicorn has no types
         # Open connections, and whether each may be cut: it is idle, or a websocket.
         self._cuttable: dict[Any, bool] = {}
         super().init_process()
+
+    def load_wsgi(self) -> None:
+        """As the base."""
+        super().load_wsgi()
+        self.wsgi = _QuietWebsockets(self.wsgi)
 
     def run(self) -> None:
         """Serve until told to stop, or left alone by the master."""

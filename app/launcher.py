@@ -100,6 +100,8 @@ class Launcher:
     def _start_stand_in(self) -> None:
         listen, visitors = self._settings.host, urlsplit(self._settings.redirect_uri).hostname or "localhost"
         command = [sys.executable, "-m", "simulator", "--host", listen, "--port", "0"]
+        # Enough to see lines come, and to press Stop before the end.
+        command += ["--spaces", "150", "--latency", "0.7"]
         # With the keys, since these are tokens: a login and its history go on at the next start.
         command += ["--state", str(self._settings.key_dir / "stand-in.json")]
         child = Child("Webex stand-in", command, stdout=subprocess.PIPE)

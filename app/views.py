@@ -74,16 +74,21 @@ def index() -> str:
 
 @bp.get("/jobs/<name>")
 def job(name: str) -> str:
-    """A job's form and terminal; `?run=` shows that run in it, `?again=` starts from that run's parameters."""
+    """A job's form and terminal with the run of `?run=` or one under way; `?again=` has that run's parameters."""
     found = _console().job(g.user, name)
+    again = _run_of(name, "again")
+    runs = _console().runs(g.user, job=name, limit=RECENT_RUNS)
     run = _run_of(name, "run")
-    again = _run_of(name, "again") or run
+    if run is None and again is None and runs and not runs[0].status.final:
+        # Who comes back to a job that is still at work wants to see that.
+        run = runs[0]
+    again = again or run
     return render_template(
         "job.html",
         job=found,
         run=run,
         fields=[] if found.error else fields(found.schema, again.params if again else None),
-        runs=_console().runs(g.user, job=name, limit=RECENT_RUNS),
+        runs=runs,
         data=_page_data(name, run),
     )
 

@@ -34,7 +34,7 @@ class Knobs(BaseModel):
     users: int = Field(2, ge=2, le=50, description="people who can log in")
     spaces: int = Field(25, ge=0, le=100_000, description="spaces of each user")
     messages: int = Field(200, ge=0, le=10_000_000, description="messages in the fullest space; the others have fewer")
-    latency: float = Field(0.0, ge=0, le=600, description="seconds before each answer")
+    latency: float = Field(0.0, ge=0, le=600, description="seconds before each answer of the API")
     error_rate: Rate = Field(0.0, description="share of API requests answered 502")
     limit_rate: Rate = Field(0.0, description="share of API requests answered 429")
     locked_rate: Rate = Field(0.0, description="share of API requests answered 423")

@@ -46,12 +46,17 @@ def in_run() -> bool:
 
 
 class Router(io.TextIOBase):
-    """Stands as `sys.stdout` or `sys.stderr`; `outside` is what threads without a run write to."""
+    """Stands as `sys.stdout` or `sys.stderr`, before the console that was there."""
 
     def __init__(self, stream: Stream, outside: TextIO) -> None:
-        self._stream = stream
-        self.outside = outside
-        self._before: list[TextIO] = []
+        self.stream = stream
+        self._console = outside
+        self._instead: TextIO | None = None
+
+    @property
+    def outside(self) -> TextIO:
+        """What threads without a run write to: the console, or what was assigned in its place."""
+        return self._instead or self._console
 
     def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]
         """Write each text."""
@@ -59,10 +64,10 @@ class Router(io.TextIOBase):
             self.write(line)
 
     def _target(self) -> Any:
-        writer: Writer | None = getattr(_here, self._stream, None)
+        writer: Writer | None = getattr(_here, self.stream, None)
         if writer is None:
             return self.outside
-        return writer.capture.replaced.get(self._stream, writer)
+        return writer.capture.replaced.get(self.stream, writer)
 
     def flush(self) -> None:
         """Pass on what was written, an unfinished line too."""
@@ -73,14 +78,14 @@ class Router(io.TextIOBase):
         capture = current()
         if capture is not None:
             self.flush()
-            capture.closed.add(self._stream)
+            capture.closed.add(self.stream)
             capture.slow_down()
 
     @property
     def closed(self) -> bool:
         """True after the run closed this stream."""
         capture = current()
-        return capture is not None and self._stream in capture.closed
+        return capture is not None and self.stream in capture.closed
 
     @property
     def buffer(self) -> Any:
@@ -122,31 +127,20 @@ class Router(io.TextIOBase):
         capture = current()
         itself = isinstance(value, Router)
         if capture is None:
-            self._replace_outside(None if itself else value)
+            self._instead = None if itself else value
         elif itself:
-            capture.replaced.pop(self._stream, None)
+            capture.replaced.pop(self.stream, None)
         else:
             self.flush()
-            capture.replaced[self._stream] = value
+            capture.replaced[self.stream] = value
             capture.slow_down()
-
-    def _replace_outside(self, value: TextIO | None) -> None:
-        """Outside a run assignments nest: whoever puts back what it found, the router, undoes its own alone."""
-        if value is None:
-            self.outside = self._before.pop() if self._before else self.outside
-        elif value in self._before:
-            place = self._before.index(value)
-            self.outside = value
-            del self._before[place:]
-        else:
-            self._before.append(self.outside)
-            self.outside = value
 
     def seen(self) -> TextIO:
         """What `sys.stdout` means to the calling thread."""
         capture = current()
-        replaced = None if capture is None else capture.replaced.get(self._stream)
-        return cast("TextIO", self) if replaced is None else replaced
+        if capture is None:
+            return self._instead or cast("TextIO", self)
+        return capture.replaced.get(self.stream) or cast("TextIO", _own[self.stream])
 
 
 class OutRouter(Router):
@@ -175,6 +169,29 @@ class ErrRouter(Router):
             return self.outside.write
         writer.touched = True
         return writer.fast_write if writer.ready else writer.slow_write
+
+
+class OwnStream(Router):
+    """What a run finds as `sys.stdout` or `sys.stderr`: its own output, whatever it puts in the stream's place.
+
+    So a tee that keeps what it found, and writes to it, writes to the output and not to itself.
+    """
+
+    @property
+    def write(self) -> Callable[[str], int]:  # type: ignore[override]
+        """The write method for the calling thread."""
+        writer: Writer | None = getattr(_here, self.stream, None)
+        if writer is None:
+            return sys.__dict__[f"std{self.stream}"].write  # type: ignore[no-any-return]
+        writer.touched = True
+        return writer.fast_write if writer.ready else writer.own_write
+
+    def _target(self) -> Any:
+        writer: Writer | None = getattr(_here, self.stream, None)
+        return sys.__dict__[f"std{self.stream}"] if writer is None else writer
+
+
+_own: dict[Stream, OwnStream] = {}
 
 
 def _routed(name: str) -> property:
@@ -242,6 +259,7 @@ def install() -> None:
         return
     routers = (OutRouter(Stream.OUT, sys.__dict__["stdout"]), ErrRouter(Stream.ERR, sys.__dict__["stderr"]))
     for router, name in zip(routers, ("stdout", "stderr"), strict=True):
-        sys.__dict__[name] = sys.__dict__[f"__{name}__"] = router
+        sys.__dict__[name] = router
+        _own[router.stream] = sys.__dict__[f"__{name}__"] = OwnStream(router.stream, router.outside)
     sys.__class__ = _Sys
     _inherit_in_threads()

@@ -125,11 +125,13 @@ class Writer:
             self.capture.turn = self
 
     def slow_write(self, text: str) -> int:
-        """Write outside the fast path; decides whether the next writes may take it."""
+        """Write outside the fast path: into what the run put in the stream's place, or into its own output."""
+        replaced = self.capture.replaced.get(self.stream)
+        return self.own_write(text) if replaced is None else replaced.write(text)
+
+    def own_write(self, text: str) -> int:
+        """Write into the run's own output; decides whether the next writes may take the fast path."""
         capture = self.capture
-        replaced = capture.replaced.get(self.stream)
-        if replaced is not None:
-            return replaced.write(text)
         if self.stream in capture.closed:
             raise ValueError("I/O operation on closed file.")
         capture.pipe.wait_for_room()

@@ -35,7 +35,7 @@ export function prepareSearch(screen) {
   });
   screen.searcher.onDidChangeResults(({ resultIndex, resultCount }) => {
     const found = resultIndex < 0 ? `${resultCount}+ matches` : `${resultIndex + 1} of ${resultCount}`;
-    element("matches").textContent = query.value ? (resultCount ? found : "No match") : "";
+    element("matches").textContent = query.value ? (resultCount ? found : "None in what is kept here") : "";
   });
   return open;
 }

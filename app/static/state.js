@@ -5,9 +5,14 @@ import { length, show } from "./times.js";
 
 /** @typedef {import("./contract.js").Run} Run */
 
+const PATIENCE_MILLISECONDS = 3000;
+const DEAF = "The job was asked to stop and does not answer. It runs in a thread, which nobody can end but itself.";
+
 export class RunState {
   /** @type {Run | null} */
   #run = null;
+  /** When this page first saw that the run was asked to stop. */
+  #asked = 0;
 
   /** @param {number} now the server's time at this moment */
   constructor(now) {
@@ -18,6 +23,7 @@ export class RunState {
 
   /** @param {Run} run */
   show(run) {
+    this.#asked = run.status !== "stopping" ? 0 : this.#asked || Date.now();
     this.#run = run;
     paint(element("status"), run.status);
     element("exit").textContent = run.exit_code ? `exit code ${run.exit_code}` : "";
@@ -46,6 +52,8 @@ export class RunState {
     const end = run.ended ?? Date.now() / 1000 + this.skew;
     const shown = run.started ? length(end - run.started, !LIVE.has(run.status)) : "";
     if (element("elapsed").textContent !== shown) element("elapsed").textContent = shown;
+    const patience = this.#asked && Date.now() - this.#asked > PATIENCE_MILLISECONDS;
+    if (patience && !run.message) say(element("message"), DEAF);
   }
 
   /** @param {Run} run */

@@ -82,7 +82,7 @@ def test_search_finds_lines_far_up(visit: Visit) -> None:
     expect(page.locator("#matches")).to_have_text("1 of 1")
     assert "1234" in shown(page)
     page.fill("#query", "no such line")
-    expect(page.locator("#matches")).to_have_text("No match")
+    expect(page.locator("#matches")).to_have_text("None in what is kept here")
     page.keyboard.press("Escape")
     expect(page.locator("#search")).to_be_hidden()
 
@@ -103,7 +103,7 @@ def test_what_left_the_window_is_said(visit: Visit) -> None:
 def test_states_are_words(visit: Visit) -> None:
     """Never run, running, failed with its exit code: each is said in words, and Start and Stop follow."""
     page = visit("/jobs/ends?again=")
-    expect(page.locator("#status")).to_have_text("never run yet")
+    expect(page.locator("#status")).to_have_text("not started")
     expect(page.locator("#stop")).to_be_disabled()
     page.fill("#p-how", "exit 3")
     start_and_wait(page, "failed")

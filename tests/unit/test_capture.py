@@ -10,8 +10,11 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import TextIO
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from app.model import Stream
 from tests.unit.capturing import capture, capture_all, text
@@ -259,3 +262,58 @@ def test_wrong_things_written_are_refused_as_always() -> None:
         print("lone surrogate \udc80")
 
     assert text(capture(job)) == "a\nb\nlone surrogate \\udc80\n"
+
+
+class Tee:
+    """What scripts put in the place of sys.stdout to write to two places."""
+
+    def __init__(self, first: TextIO, second: TextIO) -> None:
+        self.first, self.second = first, second
+
+    def write(self, text: str) -> int:
+        """Write to both."""
+        self.second.write(text)
+        return self.first.write(text)
+
+    def flush(self) -> None:
+        """Flush both."""
+        self.first.flush()
+        self.second.flush()
+
+
+@pytest.mark.parametrize("found", ["stdout", "__stdout__"])
+def test_a_tee_writes_to_the_output_and_not_to_itself(found: str) -> None:
+    """What a run finds as sys.stdout is its own output, also for something that it puts in the place of it."""
+    copies: list[str] = []
+
+    def job() -> None:
+        old, copy = sys.stdout, io.StringIO()
+        sys.stdout = Tee(getattr(sys, found), copy)
+        print("both")
+        sys.stdout.flush()
+        sys.stdout = old
+        print("one")
+        copies.append(copy.getvalue())
+
+    assert text(capture(job)) == "both\none\n"
+    assert copies == ["both\n"]
+
+
+@pytest.mark.parametrize("redirect", [True, False])
+def test_the_progress_of_rich_is_drawn(redirect: bool) -> None:
+    """rich.progress, which puts a proxy in the place of both streams, draws its bar and comes to its end."""
+
+    def job() -> None:
+        console = Console(force_terminal=True, width=60)
+        bar = Progress(console=console, refresh_per_second=50, redirect_stdout=redirect, redirect_stderr=redirect)
+        with bar as progress:
+            for number in progress.track(range(5), description="Working"):
+                print("line", number)
+                time.sleep(0.03)
+        print("after")
+
+    output = text(capture(job))
+    assert "Working" in output
+    assert "100%" in output
+    assert [line for line in output.splitlines() if "line 4" in line]
+    assert output.endswith("after\n")
