@@ -166,7 +166,7 @@ def running_server(log: Path, *, seconds: float = 30, **settings: str) -> Iterat
         )
     try:
         deadline = time.monotonic() + seconds
-        while not _answers(url):
+        while not web_answers(url):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
@@ -181,7 +181,8 @@ def running_server(log: Path, *, seconds: float = 30, **settings: str) -> Iterat
                 raise
 
 
-def _answers(url: str) -> bool:
+def web_answers(url: str) -> bool:
+    """Whether a web server answers there."""
     try:
         return requests.get(f"{url}/healthz", timeout=2).ok
     except requests.RequestException:

@@ -14,6 +14,7 @@ from typing import Any
 from tests.serving import ROOT
 
 # Nothing of this machine's settings reaches the project.
+OWNER = 12_345
 ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST", "TMPDIR") if name in os.environ}
 
 
@@ -87,9 +88,13 @@ def clean_clone(folder: Path, name: str, *files: str) -> Iterator[Project]:
     # git refuses to read somebody else's checkout, which on a build machine this may be.
     trust = folder.with_suffix(".gitconfig")
     trust.write_text("[safe]\n\tdirectory = *\n")
-    clone = ["git", "clone", "--quiet", str(ROOT), str(folder)]
-    subprocess.run(clone, check=True, timeout=60, env={**ENVIRONMENT, "GIT_CONFIG_GLOBAL": str(trust)})
+    environment = {**ENVIRONMENT, "GIT_CONFIG_GLOBAL": str(trust)}
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True, timeout=60, env=environment)
+    if os.geteuid() == 0:
+        # As most people have it: a checkout is not root's.
+        subprocess.run(["chown", "-R", f"{OWNER}:{OWNER}", str(folder)], check=True)
     project = Project(folder, name, *files)
+    project.environment |= environment
     try:
         yield project
     finally:

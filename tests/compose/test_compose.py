@@ -105,6 +105,15 @@ def test_nobody_sees_secrets_that_are_not_theirs(project: Project) -> None:
     assert found == ["appendonly", "yes", "appendfsync", "everysec", "maxmemory-policy", "noeviction"]
 
 
+def test_what_is_written_belongs_to_the_owner_of_the_folder(project: Project) -> None:
+    """Whoever cloned the repository can copy and delete all of it."""
+    owner = project.folder.stat().st_uid
+    data = project.folder / "redis_data" / "redis"
+    written = [data, *data.rglob("*"), *(project.folder / "instance").rglob("*")]
+    assert len(written) > 8
+    assert {path.stat().st_uid for path in written} == {owner}
+
+
 def test_only_the_web_server_reaches_redis(project: Project) -> None:
     """The others do not even find it."""
     for service in ("nginx", "webex"):
@@ -294,7 +303,7 @@ def test_down_leaves_nothing_but_the_data(project: Project) -> None:
     assert project.left() == []
     changed = subprocess.run(
         ["git", "status", "--porcelain", "--untracked-files=all"],
-        cwd=project.folder, capture_output=True, text=True, check=True,
+        cwd=project.folder, capture_output=True, text=True, check=True, env=project.environment,
     ).stdout  # fmt: skip
     assert set(changed.split()) <= {"M", "??", "app/templates/base.html", "jobs/fresh.py"}
     project.compose("up", "-d", "--wait")
