@@ -15,7 +15,6 @@ from tests.compose.project import Project, clean_clone
 from tests.e2e.conftest import browser
 
 __all__ = ["browser", "project"]
-URL = "http://localhost:5000"
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from tests.serving import ROOT
 
 # Nothing of this machine's settings reaches the project.
+URL = "http://localhost:5000"
 OWNER = 12_345
 ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST", "TMPDIR") if name in os.environ}
 
@@ -33,6 +36,20 @@ def wait_until(true: Callable[[], bool], what: str, seconds: float = 30) -> None
     while not true():
         assert time.monotonic() < deadline, what
         time.sleep(0.2)
+
+
+def get(path: str) -> requests.Response | None:
+    """The answer of the developer's project; None where there is none."""
+    try:
+        return requests.get(URL + path, timeout=5, allow_redirects=False)
+    except requests.RequestException:
+        return None
+
+
+def answers() -> bool:
+    """Whether the console of the developer's project answers."""
+    answer = get("/healthz")
+    return answer is not None and answer.ok
 
 
 class Project:

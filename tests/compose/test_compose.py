@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import stat
 import subprocess
 import time
@@ -12,8 +11,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser
 
-from tests.compose.conftest import URL
-from tests.compose.project import ENVIRONMENT, Project, docker, wait_until
+from tests.compose.project import ENVIRONMENT, URL, Project, answers, docker, wait_until
 from tests.e2e.conftest import SECONDS, shown
 from tests.serving import USERS, Page, log_in
 
@@ -36,18 +34,6 @@ def _curl(jar: Path, *options: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=ENVIRONMENT).stdout
 
 
-def _get(path: str) -> requests.Response | None:
-    try:
-        return requests.get(URL + path, timeout=5, allow_redirects=False)
-    except requests.RequestException:
-        return None
-
-
-def _answers(path: str = "/healthz") -> bool:
-    answer = _get(path)
-    return answer is not None and answer.status_code == 200
-
-
 def _running(page: Page, **params: float) -> str:
     """A run that prints a number each 50 ms, and has begun."""
     run = page.start("count", **{"steps": 150, "pause": 0.05, **params})
@@ -58,7 +44,7 @@ def _running(page: Page, **params: float) -> str:
 def _again(page: Page, person: requests.Session, run: str) -> Page:
     """What the page's own script does after its connection was cut."""
     wait_until(lambda: not page.client.connected, "the connection was not cut")
-    wait_until(_answers, "the console does not answer")
+    wait_until(answers, "the console does not answer")
     again = Page(URL, person)
     again.texts, again.statuses = page.texts, page.statuses
     assert again.watch(run, page.positions[run])["ok"]
@@ -244,7 +230,7 @@ def test_a_changed_job_needs_nothing_and_changed_code_a_restart(project: Project
     template.write_text(template.read_text().replace("</body>", "<!-- a change --></body>"))
     project.compose("restart", "flask")
     project.wait_for_health("flask")
-    wait_until(_answers, "the console does not answer")
+    wait_until(answers, "the console does not answer")
     assert "<!-- a change -->" in person.get(URL, timeout=20).text
 
 
@@ -254,60 +240,3 @@ def test_a_second_redis_keeps_off_the_data(project: Project) -> None:
     options = [part for folder in folders for part in ("-v", folder)]
     assert "another Redis uses" in docker("run", "--rm", *options, "app-redis", check=False)
     assert project.health("redis") == "healthy"
-
-
-def test_with_credentials_the_real_provider_is_asked(project: Project) -> None:
-    """CLIENT_ID and CLIENT_SECRET in webexintegration.env are enough; the stand-in sleeps then."""
-    file = project.folder / "webexintegration.env"
-    template = (project.folder / "webexintegration.env.template").read_text()
-    filled = template.replace("CLIENT_ID=\n", "CLIENT_ID=an-id\n").replace("CLIENT_SECRET=\n", "CLIENT_SECRET=s3cret\n")
-    file.write_text(filled)
-    try:
-        project.compose("up", "-d", "--wait")
-        wait_until(_answers, "the console does not answer")
-        answer = _get("/")
-        assert answer is not None
-        assert re.match(r"https://[^/]+/v1/authorize\?.*client_id=an-id", answer.headers["Location"])
-        stand_in = _get("/webex/v1/authorize")
-        assert stand_in is not None
-        assert stand_in.status_code == 502
-        assert "CLIENT_ID is set" in project.logs("webex")
-    finally:
-        file.unlink()
-        project.compose("up", "-d", "--wait")
-    wait_until(_answers, "the console does not answer")
-    log_in(URL)
-
-
-def test_a_wrong_setting_stands_in_the_log(project: Project) -> None:
-    """One line names it, and everything else keeps running."""
-    file = project.folder / "webexintegration.env"
-    file.write_text("MAX_CONNECTIONS=many\n")
-    try:
-        project.compose("up", "-d", check=False)
-        wait_until(lambda: "MAX_CONNECTIONS: expected a whole number" in project.logs("flask"), "no such line")
-        assert project.health("redis") == "healthy"
-    finally:
-        file.unlink()
-        project.compose("up", "-d", "--wait")
-
-
-def test_down_leaves_nothing_but_the_data(project: Project) -> None:
-    """No container, network or volume stays; the next start has the history, with all that was in it."""
-    person = log_in(URL)
-    page = Page(URL, person)
-    run = page.start("count", steps=3, pause=0)
-    page.wait_for_end(run)
-    page.close()
-    project.compose("down")
-    assert project.left() == []
-    changed = subprocess.run(
-        ["git", "status", "--porcelain", "--untracked-files=all"],
-        cwd=project.folder, capture_output=True, text=True, check=True, env=project.environment,
-    ).stdout  # fmt: skip
-    assert set(changed.split()) <= {"M", "??", "app/templates/base.html", "jobs/fresh.py"}
-    project.compose("up", "-d", "--wait")
-    wait_until(_answers, "the console does not answer")
-    assert person.get(f"{URL}/runs/{run}/output", timeout=20).ok
-    project.compose("down")
-    assert project.left() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -227,6 +228,15 @@ def test_the_configuration_has_no_inherited_headers_to_lose() -> None:
     for file in (ROOT / "nginx").glob("*.conf"):
         for location in file.read_text().split("\nlocation ")[1:]:
             assert location.count("proxy_pass") == location.count("include proxy.conf;"), file.name
+
+
+def test_each_variable_of_the_start_is_documented() -> None:
+    """docs/deployment.md has all that `nginx/start` reads, and nothing else."""
+    page = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8").partition("| variable |")[2]
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    documented = re.findall(r"`([A-Z_]+)`", "".join(rows))
+    read = re.findall(r'"\$\{([A-Z_]+):=', START.read_text())
+    assert sorted(documented) == sorted(set(read))
 
 
 def test_the_start_script_may_be_run() -> None:
