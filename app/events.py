@@ -14,8 +14,9 @@ from flask_socketio import SocketIO, join_room
 
 from app import auth, rights
 from app.console import Console
-from app.errors import BadRequest, LoginRequired, NotFound, RealtimeError
+from app.errors import BadRequest, LoginRequired, NotFound, RealtimeError, StoreUnavailable
 from app.follow import Piece, Viewer
+from app.model import User
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class Page:
     """What the server knows of one connected socket."""
 
     session: str
+    user: User
     newest: str | None = None
     viewers: dict[str, Viewer] = field(default_factory=dict)
 
@@ -51,12 +53,11 @@ class Door:
         socketio.server.on("ack", self._ack, namespace="/")
 
     def _connect(self, *_auth: object) -> None:
-        user = auth.current_user()
         try:
-            rights.require(user, rights.DOORS["socket:connect"])
+            user = rights.require(auth.current_user(), rights.DOORS["socket:connect"])
         except LoginRequired:
             raise Refused("login_required") from None
-        self._pages[_sid()] = Page(auth.session_key())
+        self._pages[_sid()] = Page(auth.session_key(), user)
         join_room(f"session:{auth.session_key()}")
 
     def _disconnect(self, *_reason: object) -> None:
@@ -65,19 +66,20 @@ class Door:
             viewer.close()
 
     def _answering(
-        self, name: str, handle: Callable[[Page, dict[str, Any]], dict[str, Any] | None]
+        self, name: str, handle: Callable[[Any, User, dict[str, Any]], dict[str, Any]]
     ) -> Callable[..., Any]:
         @functools.wraps(handle)
         def answer(*args: Any) -> dict[str, Any] | None:
             try:
-                found = handle(self._page(name), _message(name, args))
+                page = self._pages.get(_sid())
+                found = handle(page, self._user(page, name), _message(name, args))
             except RealtimeError as error:
                 wrong = error.as_dict()
             except Exception:
                 logger.exception("event %s failed", name)
                 wrong = {"code": "error", "message": "Something went wrong here. Please try again."}
             else:
-                return None if found is None else {"ok": True, **found}
+                return {"ok": True, **found}
             return self._refuse(_sid(), name, wrong)
 
         return answer
@@ -86,33 +88,37 @@ class Door:
         self._socketio.emit("error", {**wrong, "event": name}, to=sid)
         return {"ok": False, "error": wrong}
 
-    def _page(self, name: str) -> Page:
-        page = self._pages.get(_sid())
-        rights.require(auth.current_user() if page else None, rights.DOORS[f"socket:{name}"])
-        if page is None:
-            raise LoginRequired("Please log in.")
-        return page
+    @staticmethod
+    def _user(page: Page | None, name: str) -> User:
+        try:
+            user = auth.current_user() if page else None
+        except StoreUnavailable:
+            # Stop must work all the same; the socket was this user's before the store went away.
+            if page is None or name != "stop_request":
+                raise
+            user = page.user
+        return rights.require(user, rights.DOORS[f"socket:{name}"])
 
-    def _start_request(self, page: Page, message: dict[str, Any]) -> dict[str, Any]:
+    def _start_request(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
         job, key = _text(message, "job", None), _text(message, "key", None)
         params = message.get("params") or {}
         if not isinstance(params, dict):
             raise BadRequest("params: expected an object")
-        run = self._console.start(auth.current_user(), job, params, key)
+        run = self._console.start(user, job, params, key)
         page.newest = run.id
-        return self._watching(page, run.id, 0, bool(message.get("ack")))
+        return self._watching(page, user, run.id, 0, bool(message.get("ack")))
 
-    def _stop_request(self, page: Page, message: dict[str, Any]) -> dict[str, Any]:
+    def _stop_request(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
         run_id = _text(message, "run", page.newest)
         if run_id is None:
             raise NotFound("This page has started no run yet.")
-        return {"run": self._console.stop(auth.current_user(), run_id).as_dict()}
+        return {"run": self._console.stop(user, run_id).as_dict()}
 
-    def _watch(self, page: Page, message: dict[str, Any]) -> dict[str, Any]:
+    def _watch(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
         after = _whole({"after": 0, **message}, "after")
-        return self._watching(page, _run_id(message), after, bool(message.get("ack")))
+        return self._watching(page, user, _run_id(message), after, bool(message.get("ack")))
 
-    def _watching(self, page: Page, run_id: str, after: int, acknowledges: bool) -> dict[str, Any]:
+    def _watching(self, page: Page, user: User, run_id: str, after: int, acknowledges: bool) -> dict[str, Any]:
         sid = _sid()
         before = page.viewers.pop(run_id, None)
         if before is not None:
@@ -120,7 +126,7 @@ class Door:
         if len(page.viewers) >= SOCKET_VIEWERS:
             self._drop_ended(page)
         run, viewer = self._console.watch(
-            auth.current_user(),
+            user,
             run_id,
             after,
             send_output=lambda piece: self._output(sid, run_id, piece),
@@ -137,7 +143,7 @@ class Door:
         if len(page.viewers) >= SOCKET_VIEWERS:
             page.viewers.pop(next(iter(page.viewers))).close()
 
-    def _unwatch(self, page: Page, message: dict[str, Any]) -> dict[str, Any]:
+    def _unwatch(self, page: Page, _user: User, message: dict[str, Any]) -> dict[str, Any]:
         viewer = page.viewers.pop(_run_id(message), None)
         if viewer is not None:
             viewer.close()
@@ -180,6 +186,9 @@ class Door:
             try:
                 ended = sessions - alive(sessions) if sessions else set()
             except RealtimeError:
+                continue
+            except Exception:
+                logger.exception("the sessions of open sockets cannot be checked")
                 continue
             for session in ended:
                 self.end_session(session)

@@ -101,4 +101,7 @@ def _keep_lease(stack: Stack, runs: Runs, node: str) -> None:
                     logger.warning("run %s of job %s is lost: its server has gone", run.id, run.job)
         except RealtimeError as error:
             logger.warning("%s", error)
+        except Exception:
+            # A node that stops here would be taken for dead, and its runs for lost.
+            logger.exception("the node's proof of life failed, and goes on")
         stack.sleep(RENEW_SECONDS)

@@ -178,6 +178,11 @@ class Followers:
             except StoreUnavailable:
                 self._stack.sleep(RETRY_SECONDS)
                 continue
+            except Exception:
+                # Without it no viewer of this node would get news any more.
+                logger.exception("the followers' reader failed, and goes on")
+                self._stack.sleep(RETRY_SECONDS)
+                continue
             with self._lock:
                 for run_id, records in news.items():
                     feed = self._feeds.get(run_id)

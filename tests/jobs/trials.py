@@ -136,3 +136,16 @@ def child():
     """Start a program; in a thread its output is the program's own matter."""
     done = subprocess.run([sys.executable, "-c", "print(6 * 7)"], capture_output=True, text=True, check=True)
     print(done.stdout, end="")
+
+
+@job
+def heartbeat(running, *, file: str):
+    """Print, and write the same lines to a file at once."""
+    with open(file, "w") as beats:
+        number = 0
+        while running():
+            number += 1
+            print(f"beat {number}")
+            beats.write(f"beat {number}\n")
+            beats.flush()
+            time.sleep(0.01)
