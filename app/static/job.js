@@ -9,6 +9,7 @@ import { Screen } from "./screen.js";
 import { RunState } from "./state.js";
 import { localise } from "./times.js";
 
+const REST_MILLISECONDS = 1000;
 const ANSWER_MILLISECONDS = 10_000;
 // Of a longer output the last part is shown: more than the terminal's lines can hold.
 const WHOLE_BYTES = 16_777_216;
@@ -47,6 +48,8 @@ const socket = connect(data.links.socket, () => toLogin("You have been logged ou
 /** @type {Reader | null} */
 let reader = null;
 let starting = false;
+/** For a moment after a Start the button rests: a double click means one run. */
+let resting = false;
 /** @type {{key: string, params: string} | null} what was asked for and not answered: asked again, it is one run */
 let asked = null;
 /** @type {((reader: Reader) => void)[]} what came for the new run before its id did */
@@ -87,7 +90,20 @@ function show(run) {
   log.dataset.status = run.status;
   const live = LIVE.has(run.status);
   stop.disabled = !live || run.status === "stopping";
-  if (start) start.disabled = live || starting;
+  offerStart(live);
+}
+
+/**
+ * A second run beside one under way is possible, but not by a double click.
+ * @param {boolean} live
+ */
+function offerStart(live) {
+  const word = start?.querySelector(".word");
+  if (!start || !word) return;
+  start.disabled = false;
+  // Not disabled, which would take the focus from whoever starts by the keyboard.
+  start.setAttribute("aria-disabled", String(starting || resting));
+  word.textContent = live ? "Start another" : "Start";
 }
 
 /**
@@ -132,12 +148,21 @@ async function ask(event, message) {
 
 async function startRun() {
   const params = form?.read();
-  if (!start || !form || !params || starting || start.disabled) return;
+  if (!start || !form || !params || starting || resting) return;
   const text = JSON.stringify(params);
   asked = asked?.params === text ? asked : { key: freshKey(), params: text };
-  starting = start.disabled = true;
+  starting = true;
+  start.setAttribute("aria-disabled", "true");
   const answer = await ask("start_request", { job: data.job, params, key: asked.key, ack: true });
-  starting = start.disabled = false;
+  starting = false;
+  resting = answer.ok;
+  start.setAttribute("aria-disabled", String(resting));
+  if (resting) {
+    window.setTimeout(() => {
+      resting = false;
+      start.setAttribute("aria-disabled", String(starting));
+    }, REST_MILLISECONDS);
+  }
   const came = early;
   early = [];
   if (!answer.ok) {
@@ -203,4 +228,4 @@ if (data.run) {
   open(data.run);
   state.show(data.run);
 }
-if (start) start.disabled = data.run ? LIVE.has(data.run.status) : false;
+offerStart(data.run !== null && LIVE.has(data.run.status));

@@ -142,6 +142,23 @@ def test_two_clicks_are_one_run(visit: Visit) -> None:
     expect(page.locator("#runs li")).to_have_count(before + 1)
 
 
+def test_a_second_run_beside_one_under_way(visit: Visit) -> None:
+    """Start another shows the new run; the first goes on, and is one click away."""
+    page = visit("/jobs/sleeper")
+    page.click("#start")
+    expect(page.locator("#log")).to_have_attribute("data-status", "running")
+    first = page.url
+    page.get_by_role("button", name="Start another").click()
+    page.wait_for_url(lambda url: url != first)
+    running = page.locator("#runs li", has_text="running")
+    expect(running).to_have_count(2)
+    page.click("#stop")
+    expect(running).to_have_count(1)
+    page.goto(first)
+    page.click("#stop")
+    expect(page.locator("#log")).to_have_attribute("data-status", "stopped")
+
+
 def test_start_again_fills_in_the_earlier_parameters(visit: Visit) -> None:
     """A run's page leads back to the form, with what it was started with."""
     page = visit("/jobs/inputs")

@@ -113,9 +113,10 @@ def test_states_are_words(visit: Visit) -> None:
     page.goto(page.url.split("?")[0].replace("ends", "sleeper"))
     page.click("#start")
     expect(page.locator("#status")).to_have_text("running")
-    expect(page.locator("#start")).to_be_disabled()
+    expect(page.locator("#start")).to_have_text("Start another")
     page.click("#stop")
     expect(page.locator("#status")).to_have_text("stopped")
+    expect(page.locator("#start")).to_have_text("Start")
     expect(page.locator("#start")).to_be_enabled()
 
 
