@@ -1,0 +1,74 @@
+"""Every door has a row in the table of rights, and a door without one stays shut."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.errors import LoginRequired, NotFound
+from app.model import Run, Status, User
+from app.rights import DOORS, RULES, Action, require
+
+ROOT = Path(__file__).parents[2]
+CODE = """
+import json, os, sys
+from pathlib import Path
+from app.config import load_settings
+from app.factory import create_app
+from app.rights import DOORS
+url, folder, shut = sys.argv[1:]
+DOORS.pop(shut, None)
+app = create_app(load_settings(None, redis_url=url, client_id="c", client_secret="s", key_dir=Path(folder),
+                               async_stack="threading"))
+events = app.extensions["socketio"].server.handlers["/"]
+answer = {
+    "doors": ["http:" + rule.endpoint for rule in app.url_map.iter_rules()] + ["socket:" + event for event in events],
+    "status": app.test_client().get("/jobs/count").status_code,
+}
+sys.__stdout__.write(json.dumps(answer) + "\\n")
+sys.__stdout__.flush()
+os._exit(0)
+"""
+
+
+def _app(valkey_url: str, folder: Path, shut: str = "") -> dict[str, Any]:
+    command = [sys.executable, "-W", "ignore", "-c", CODE, valkey_url, str(folder), shut]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_every_door_has_a_row_and_every_row_a_door(valkey_url: str, tmp_path: Path) -> None:
+    """Each address and each event of the running application is in the table, and nothing else is."""
+    assert set(_app(valkey_url, tmp_path)["doors"]) == set(DOORS)
+
+
+def test_a_door_without_a_row_stays_shut(valkey_url: str, tmp_path: Path) -> None:
+    """Without its row a page does not answer, not even by asking for a login."""
+    assert _app(valkey_url, tmp_path)["status"] == 302
+    assert _app(valkey_url, tmp_path, "http:views.job")["status"] == 404
+
+
+def test_every_action_has_a_rule() -> None:
+    """No action can be asked for that the table does not decide."""
+    assert set(RULES) == set(Action)
+    assert set(DOORS.values()) <= set(Action)
+
+
+ANN, BOB = User("ann", "Ann", ""), User("bob", "Bob", "")
+RUN = Run("r", "job", "Job", ANN, Status.RUNNING, 0.0, "thread")
+
+
+@pytest.mark.parametrize("action", [Action.WATCH, Action.STOP, Action.DOWNLOAD])
+def test_runs_belong_to_who_started_them(action: Action) -> None:
+    """The owner may; another user is told that there is no such run; nobody is asked to log in."""
+    assert require(ANN, action, RUN) is ANN
+    with pytest.raises(NotFound, match="no such run"):
+        require(BOB, action, RUN)
+    with pytest.raises(LoginRequired):
+        require(None, action, RUN)
