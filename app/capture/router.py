@@ -221,10 +221,17 @@ def _inherit_in_threads() -> None:
 
     def starting(self: threading.Thread) -> None:
         capture = current()
-        if capture is not None:
-            self.run = functools.partial(_run_bound, capture, self.run)  # type: ignore[method-assign]
-            capture.adopt(self)
-        start(self)
+        if capture is None:
+            start(self)
+            return
+        self.run = functools.partial(_run_bound, capture, self.run)  # type: ignore[method-assign]
+        capture.adopt(self)
+        try:
+            start(self)
+        except BaseException:
+            # No more threads can be had, or it was started before: nobody must wait for it.
+            capture.disown(self)
+            raise
 
     def submitting(self: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         capture = current()

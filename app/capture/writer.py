@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, TextIO, cast
 
 from app.capture.flusher import FLUSHER
-from app.capture.pipe import Pipe
+from app.capture.pipe import ROOM_POLL_SECONDS, Pipe
 from app.model import Stream
 
 # A second line within this time is a flood: lines are collected from then on.
@@ -189,10 +189,18 @@ class Capture:
             self.threads = [each for each in self.threads if each.ident is None or each.is_alive()]
             self.threads.append(thread)
 
+    def disown(self, thread: threading.Thread) -> None:
+        """The thread did not start."""
+        with self.lock:
+            self.threads = [each for each in self.threads if each is not thread]
+
     def wait_for_threads(self) -> None:
         """As a script waits for its threads at its end; a pool's idle workers end with the pool, not with the run."""
-        for thread in self.threads:
-            if not thread.daemon and getattr(thread, "_target", None) is not _POOL_WORKER:
+        while thread := next(filter(_is_waited_for, self.threads), None):
+            if thread.ident is None:
+                # Another thread is about to start it.
+                time.sleep(ROOM_POLL_SECONDS)
+            else:
                 thread.join()
 
     def retire(self, writer: Writer) -> None:
@@ -241,3 +249,8 @@ class Capture:
                 writer.raw.release()
             self._writers.clear()
         self.pipe.close()
+
+
+def _is_waited_for(thread: threading.Thread) -> bool:
+    over = thread.ident is not None and not thread.is_alive()
+    return not over and not thread.daemon and getattr(thread, "_target", None) is not _POOL_WORKER

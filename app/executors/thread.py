@@ -91,11 +91,13 @@ class FlaskThread(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - a job may raise anything
             self.outcome = self._failed(error)
         finally:
-            self.capture.wait_for_threads()
-            if self._asked:
-                self.outcome = replace(self.outcome, status=Status.STOPPED)
-            self.capture.close()
-            bind(None)
+            try:
+                self.capture.wait_for_threads()
+            finally:
+                if self._asked:
+                    self.outcome = replace(self.outcome, status=Status.STOPPED)
+                self.capture.close()
+                bind(None)
 
     def _call(self) -> Outcome:
         arguments = {**self._arguments}

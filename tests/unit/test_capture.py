@@ -317,3 +317,49 @@ def test_the_progress_of_rich_is_drawn(redirect: bool) -> None:
     assert "100%" in output
     assert [line for line in output.splitlines() if "line 4" in line]
     assert output.endswith("after\n")
+
+
+def test_the_run_ends_with_its_last_grandchild() -> None:
+    """Threads that threads start late, after the job's function has returned, are waited for as well."""
+
+    def deeper(level: int) -> None:
+        time.sleep(0.02)
+        print("level", level)
+        if level:
+            threading.Thread(target=deeper, args=(level - 1,), daemon=False).start()
+
+    def job() -> None:
+        threading.Thread(target=deeper, args=(5,), daemon=False).start()
+
+    assert text(capture(job)) == "".join(f"level {level}\n" for level in range(5, -1, -1))
+
+
+def test_a_thread_that_failed_to_start_holds_nothing_up() -> None:
+    """A thread object that never runs does not keep its run from ending."""
+
+    def job() -> None:
+        thread = threading.Thread(target=print, args=("once",))
+        thread.start()
+        thread.join()
+        with pytest.raises(RuntimeError):
+            thread.start()
+
+    assert text(capture(job)) == "once\n"
+
+
+def test_a_thread_that_could_not_be_had_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the system grants no thread, the run goes on and ends."""
+    name = "_start_joinable_thread" if hasattr(threading, "_start_joinable_thread") else "_start_new_thread"
+
+    def job() -> None:
+        def refuse(*_args: object, **_options: object) -> None:
+            raise RuntimeError("can't start new thread")
+
+        thread = threading.Thread(target=print)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading, name, refuse)
+            with pytest.raises(RuntimeError, match="can't start"):
+                thread.start()
+        print("on")
+
+    assert text(capture(job)) == "on\n"
