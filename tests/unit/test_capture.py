@@ -351,9 +351,15 @@ def test_a_thread_that_could_not_be_had_is_not_waited_for(monkeypatch: pytest.Mo
     """When the system grants no thread, the run goes on and ends."""
     name = "_start_joinable_thread" if hasattr(threading, "_start_joinable_thread") else "_start_new_thread"
 
+    grant = getattr(threading, name)
+
     def job() -> None:
-        def refuse(*_args: object, **_options: object) -> None:
-            raise RuntimeError("can't start new thread")
+        refused = threading.get_ident()
+
+        def refuse(*args: object, **options: object) -> object:
+            if threading.get_ident() == refused:
+                raise RuntimeError("can't start new thread")
+            return grant(*args, **options)
 
         thread = threading.Thread(target=print)
         with monkeypatch.context() as patch:
