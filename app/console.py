@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -89,8 +90,10 @@ class Console:
             return stored
         try:
             self._executors[job.executor].start(run, job, values)
-        except RealtimeError as error:
-            self._runs.finish(run.id, None, Status.FAILED, message=str(error))
+        except Exception as error:
+            reason = str(error) if isinstance(error, RealtimeError) else "The server could not start it."
+            with contextlib.suppress(StoreUnavailable):
+                self._runs.finish(run.id, None, Status.FAILED, message=reason)
             raise
         return self._runs.get(run.id) or run
 

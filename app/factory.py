@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -87,16 +88,16 @@ def create_app(settings: Settings) -> Flask:
     app.extensions["on_logout"].append(door.end_session)
     app.extensions["shutdown"] = executors["thread"].shutdown
     stack.spawn(door.sweep, sessions.alive, stack.sleep)
-    stack.spawn(_keep_lease, stack, runs, node)
+    stack.spawn(_keep_lease, stack, runs, node, lambda run_id: executors["thread"].local(run_id) is not None)
     return app
 
 
-def _keep_lease(stack: Stack, runs: Runs, node: str) -> None:
+def _keep_lease(stack: Stack, runs: Runs, node: str, has: Callable[[str], bool]) -> None:
     """For ever: prove that this node lives, and record the end of runs whose node gives no such proof."""
     while True:
         try:
             runs.renew(node, LEASE_SECONDS)
-            for run in runs.orphans(node):
+            for run in runs.orphans(node, has):
                 if runs.finish(run.id, None, Status.LOST, message="The server that ran this has gone."):
                     logger.warning("run %s of job %s is lost: its server has gone", run.id, run.job)
         except RealtimeError as error:

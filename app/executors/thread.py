@@ -174,8 +174,14 @@ class ThreadExecutor:
             on_fenced=thread.stop,
         )
         self._live[run.id] = (run, thread)
-        self._runs.change(run.id, (Status.QUEUED,), status=Status.RUNNING, started=time.time())
-        thread.start()
+        try:
+            self._runs.change(run.id, (Status.QUEUED,), status=Status.RUNNING, started=time.time())
+            thread.start()
+        except BaseException:
+            del self._live[run.id]
+            thread.capture.close()
+            thread.capture.pipe.dispose()
+            raise
         self._stack.spawn(self._process, run, thread, recorder, masker)
 
     def _secrets(self, run: Run, job: Job) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from app.model import Run, Status, User
@@ -15,6 +15,7 @@ from app.store.scripts import CHANGE, CREATE, FINISH
 
 KEY_SECONDS = 86_400
 LIVE = "runs:live"
+START_SECONDS = 60.0
 
 
 class Runs:
@@ -79,12 +80,19 @@ class Runs:
         with store_errors():
             self._client.set(f"node:{node}", "1", px=int(seconds * 1000))
 
-    def orphans(self, node: str) -> list[Run]:
-        """Live runs of nodes that give no proof of life; `node` is the one that asks."""
+    def orphans(self, node: str, has: Callable[[str], bool]) -> list[Run]:
+        """Live runs that nobody runs: of nodes without a proof of life, and those that this one, `node`, has lost.
+
+        `has` tells whether a run happens here; one that has just been stored may be on its way to its executor.
+        """
         with store_errors():
-            ids = self._client.zrange(LIVE, 0, -1)
-            runs = [run for each in ids if (run := self.get(each.decode())) is not None and run.node != node]
-            return [run for run in runs if not self._client.exists(f"node:{run.node}")]
+            runs = [self.get(run_id.decode()) for run_id in self._client.zrange(LIVE, 0, -1)]
+            return [run for run in runs if run is not None and not self._is_cared_for(run, node, has)]
+
+    def _is_cared_for(self, run: Run, node: str, has: Callable[[str], bool]) -> bool:
+        if run.node == node:
+            return has(run.id) or time.time() - run.created < START_SECONDS
+        return bool(self._client.exists(f"node:{run.node}"))
 
 
 def _go(run_id: str) -> str:

@@ -252,15 +252,16 @@ def test_a_lost_tail_is_told(store: Store, redis_client: redis.Redis) -> None:
     ]
 
 
-def test_runs_of_a_node_that_is_gone_are_found(store: Store) -> None:
-    """A live run whose node gives no proof of life is an orphan to others, not to itself."""
-    run = store.run()
+def test_runs_that_nobody_runs_are_found(store: Store) -> None:
+    """A live run is an orphan where its node gives no proof of life, or where its node does not know it."""
+    old, young = store.run(created=time.time() - 100), store.run()
     store.runs.renew("node-a", 10)
-    assert store.runs.orphans("node-b") == []
+    assert store.runs.orphans("node-b", lambda _run: False) == []
+    assert [run.id for run in store.runs.orphans("node-a", lambda _run: False)] == [old.id]
+    assert store.runs.orphans("node-a", lambda run: run == old.id) == []
     store.runs.renew("node-a", 0.001)
     time.sleep(0.05)
-    assert [each.id for each in store.runs.orphans("node-b")] == [run.id]
-    assert store.runs.orphans("node-a") == []
+    assert [run.id for run in store.runs.orphans("node-b", lambda _run: False)] == [old.id, young.id]
 
 
 def test_waiting_gets_news_of_several_runs_and_can_be_woken(store: Store) -> None:
