@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
 from dotenv.parser import parse_stream
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
+from app.addresses import Host, HttpUrl, Origin, RedirectUrl, RedisUrl
 from app.errors import ConfigError
 
 ENV_FILE = Path("webexintegration.env")
@@ -23,57 +24,6 @@ SHORTEST_SECRET = 16
 LONGEST_SHOWN = 60
 # Settings whose wrong value is not shown: it may hold a password or a key.
 SECRET = frozenset({"client_secret", "secret_key", "token_keys", "redis_url", "redis_password", "client_id"})
-
-
-def _url(value: str, schemes: tuple[str, ...], example: str) -> str:
-    """`value`, if it is an address of one of `schemes`; the example is all that an error shows of an address."""
-    try:
-        parts = urlsplit(value)
-        good = parts.scheme in schemes and bool(parts.path if parts.scheme == "unix" else parts.hostname)
-        _ = parts.port
-    except ValueError:
-        good = False
-    if not good or not value.isprintable() or " " in value:
-        raise ValueError(f"expected an address such as {example}")
-    return value
-
-
-def _http_url(value: str) -> str:
-    url = _url(value, ("http", "https"), "https://host.example/v1") if value else value
-    if urlsplit(url).username is not None or urlsplit(url).fragment:
-        raise ValueError("expected an address without user, password and fragment")
-    return url
-
-
-def _redirect_url(value: str) -> str:
-    url = _http_url(_url(value, ("http", "https"), "https://host.example/redirect"))
-    if urlsplit(url).path != "/redirect" or urlsplit(url).query:
-        raise ValueError("expected an address that ends in /redirect, such as https://host.example/redirect")
-    return url
-
-
-def _redis_url(value: str) -> str:
-    return _url(value, ("redis", "rediss", "unix"), "redis://host:6379/0 or unix:///path/of/socket") if value else value
-
-
-def _origin(value: str) -> str:
-    parts = urlsplit(_url(value, ("http", "https"), "https://host.example:8443"))
-    if f"{parts.scheme}://{parts.netloc}" != value or parts.username is not None:
-        raise ValueError("expected origins such as https://host.example:8443, without a path")
-    return value
-
-
-def _host(value: str) -> str:
-    if not value.replace(".", "").replace("-", "").replace(":", "").isalnum() or not value.isascii():
-        raise ValueError("expected a host name or an IP address to listen on")
-    return value
-
-
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-RedisUrl = Annotated[str, AfterValidator(_redis_url)]
-RedirectUrl = Annotated[str, AfterValidator(_redirect_url)]
-Origin = Annotated[str, AfterValidator(_origin)]
-Host = Annotated[str, AfterValidator(_host)]
 
 
 def _own_redirect(data: dict[str, Any]) -> str:

@@ -14,9 +14,9 @@ from app.errors import BadRequest, NotFound, RealtimeError, StoreUnavailable
 from app.executors.base import Executor
 from app.follow import Followers, Piece, Viewer
 from app.model import Kind, Run, Status, User, new_id
+from app.output import Output
 from app.rights import Action
 from app.stack import Stack
-from app.store.log import Log
 from app.store.runs import Runs
 
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -35,12 +35,12 @@ class Console:
         catalog: Catalog,
         executors: Mapping[str, Executor],
         runs: Runs,
-        log: Log,
+        output: Output,
         followers: Followers,
         node: str,
     ) -> None:
         self._stack, self._catalog, self._executors = stack, catalog, executors
-        self._runs, self._log, self._followers, self._node = runs, log, followers, node
+        self._runs, self._stored, self._followers, self._node = runs, output, followers, node
 
     def jobs(self, user: User | None) -> list[Job]:
         """The catalogue."""
@@ -156,7 +156,7 @@ class Console:
 
     def _output(self, run_id: str) -> Iterator[bytes]:
         cursor = (0, 0)
-        while records := self._log.read(run_id, cursor, READ_RECORDS):
+        while records := self._stored.read(run_id, cursor, READ_RECORDS):
             for record in records:
                 if record.kind is Kind.OMITTED:
                     yield b"\n[%d bytes are missing here]\n" % record.omitted

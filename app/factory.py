@@ -19,6 +19,7 @@ from app.errors import RealtimeError
 from app.executors.thread import ThreadExecutor
 from app.follow import Followers
 from app.model import Status, new_id
+from app.output import Output
 from app.provider import Provider
 from app.stack import SWITCH_SECONDS, Stack, make_stack
 from app.store.connection import connect
@@ -48,6 +49,7 @@ def create_app(settings: Settings) -> Flask:
     node = new_id()
     runs = Runs(client)
     log = Log(settings, stack, node)
+    output = Output(log)
     provider = Provider(settings)
     credentials = Credentials(settings, stack, provider, TokenStore(client, made.fernet))
     catalog = Catalog(settings, executors=("thread",))
@@ -57,8 +59,8 @@ def create_app(settings: Settings) -> Flask:
         catalog=catalog,
         executors=executors,
         runs=runs,
-        log=log,
-        followers=Followers(stack, log, runs),
+        output=output,
+        followers=Followers(stack, log, output, runs),
         node=node,
     )
 

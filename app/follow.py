@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from app.errors import StoreUnavailable
 from app.model import Kind, Record, Run
+from app.output import Output
 from app.stack import Signal, Stack
 from app.store.log import Cursor, Log, total
 from app.store.runs import Runs
@@ -135,8 +136,8 @@ class Feed:
 class Followers:
     """All viewers of this node."""
 
-    def __init__(self, stack: Stack, log: Log, runs: Runs) -> None:
-        self._stack, self._log, self._runs = stack, log, runs
+    def __init__(self, stack: Stack, log: Log, output: Output, runs: Runs) -> None:
+        self._stack, self._log, self._stored, self._runs = stack, log, output, runs
         self._feeds: dict[str, Feed] = {}
         self._lock = stack.lock()
         self._hungry = stack.signal()
@@ -238,7 +239,7 @@ class Followers:
     def _read_back(self, viewer: Viewer) -> list[Record]:
         """Records from the log: about as many as the viewer may get now."""
         count = max(1, min(MOST_RECORDS, min(viewer.allowance, READ_BYTES) // viewer.typical))
-        records = self._log.read(viewer.run_id, viewer.cursor, count)
+        records = self._stored.read(viewer.run_id, viewer.cursor, count)
         if records:
             viewer.typical = max(SMALL_RECORD, min(FULL_RECORD, total(records) // len(records)))
         return records
