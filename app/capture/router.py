@@ -1,7 +1,9 @@
 """`sys.stdout` and `sys.stderr` of the process: each thread's print goes to its own run, or else to the console.
 
-`write` is a property, so that `print` gets the writer's own C method. Child threads and work handed to thread pools
-inherit the run: neither threading.local nor ContextVar does that by itself on 3.11 to 3.13.
+Two objects stand for each stream. `print` reads the module's dictionary and finds the router, which has its `write` in
+a dictionary of each thread's own: so a flood costs no Python code. All other code asks the module's attribute and gets
+the run's own stream. Child threads and work handed to thread pools inherit the run: neither threading.local nor
+ContextVar does that by itself on 3.11 to 3.13.
 """
 
 from __future__ import annotations
@@ -13,61 +15,80 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Iterable
-from typing import Any, TextIO, TypeVar, cast
+from typing import Any, ClassVar, TextIO, TypeVar, cast
 
-from app.capture.writer import Capture, Writer
+from app.capture.capture import Capture
+from app.capture.writer import Writer
 from app.model import Stream
 
 T = TypeVar("T")
-_here = threading.local()
+
+
+class _Here(threading.local):
+    """What the calling thread belongs to."""
+
+    capture: Capture | None = None
+    out: Writer | None = None
+    err: Writer | None = None
+
+
+_here = _Here()
 
 
 def bind(capture: Capture | None) -> None:
     """From now on the calling thread belongs to `capture`'s run; None: to no run."""
-    before = current()
-    if before is not None:
-        before.retire(_here.out)
-        before.retire(_here.err)
-        del _here.capture, _here.out, _here.err
+    before, out, err = _here.capture, _here.out, _here.err
+    _here.capture = _here.out = _here.err = None
+    if before is not None and out is not None and err is not None:
+        before.retire(out)
+        before.retire(err)
     if capture is not None:
+        _here.out = capture.writer(Stream.OUT, OUT.__dict__)
+        _here.err = capture.writer(Stream.ERR, ERR.__dict__)
         _here.capture = capture
-        _here.out = capture.writer(Stream.OUT)
-        _here.err = capture.writer(Stream.ERR)
 
 
 def current() -> Capture | None:
     """The capture of the run that the calling thread belongs to."""
-    return _here.__dict__.get("capture")
+    return _here.capture
 
 
 def in_run() -> bool:
     """Does the calling thread belong to a run?"""
-    return current() is not None
+    return _here.capture is not None
 
 
-class Router(io.TextIOBase):
-    """Stands as `sys.stdout` or `sys.stderr`, before the console that was there."""
+class OwnStream(io.TextIOBase):
+    """What code finds as `sys.stdout` or `sys.stderr`: in a run its own output, whatever it puts in the stream's place.
 
-    def __init__(self, stream: Stream, outside: TextIO) -> None:
+    So a tee that keeps what it found, and writes to it, writes to the output and not to itself.
+    """
+
+    def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        self._console = outside
-        self._instead: TextIO | None = None
+        self.console: TextIO = sys.__dict__[f"std{stream}"]
+        self.instead: TextIO | None = None
 
     @property
     def outside(self) -> TextIO:
         """What threads without a run write to: the console, or what was assigned in its place."""
-        return self._instead or self._console
+        return self.instead or self.console
+
+    def _target(self) -> Any:
+        return getattr(_here, self.stream) or self.outside
+
+    def write(self, text: str) -> int:
+        """Write to the run's output; returns the number of characters.
+
+        Raises: TypeError for something else than a text; ValueError where the run closed the stream.
+        """
+        writer: Writer | None = getattr(_here, self.stream)
+        return self.outside.write(text) if writer is None else writer.own_write(text)
 
     def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]
         """Write each text."""
         for line in lines:
             self.write(line)
-
-    def _target(self) -> Any:
-        writer: Writer | None = getattr(_here, self.stream, None)
-        if writer is None:
-            return self.outside
-        return writer.capture.replaced.get(self.stream, writer)
 
     def flush(self) -> None:
         """Pass on what was written, an unfinished line too."""
@@ -95,7 +116,7 @@ class Router(io.TextIOBase):
     @property
     def encoding(self) -> str:  # type: ignore[override]
         """UTF-8 in a run."""
-        return "utf-8" if current() is not None else self.outside.encoding
+        return "utf-8" if in_run() else self.outside.encoding
 
     @property
     def errors(self) -> str:  # type: ignore[override]
@@ -108,14 +129,14 @@ class Router(io.TextIOBase):
 
     def isatty(self) -> bool:
         """False in a run: the page is no terminal that answers."""
-        return current() is None and self.outside.isatty()
+        return not in_run() and self.outside.isatty()
 
     def fileno(self) -> int:
         """The console's descriptor outside a run; a run in a thread has none.
 
         Raises: io.UnsupportedOperation in a run.
         """
-        if current() is not None:
+        if in_run():
             raise io.UnsupportedOperation("fileno: the output of a run in a thread has no file descriptor")
         return self.outside.fileno()
 
@@ -123,11 +144,11 @@ class Router(io.TextIOBase):
         """Accepted and ignored: a run's output is UTF-8, and lines go out at once."""
 
     def replace(self, value: TextIO) -> None:
-        """What `sys.stdout = value` means: for the calling run, or outside all runs; the router itself undoes it."""
+        """What `sys.stdout = value` means: for the calling run, or outside all runs; the stream itself undoes it."""
         capture = current()
-        itself = isinstance(value, Router)
+        itself = isinstance(value, (OwnStream, Router))
         if capture is None:
-            self._instead = None if itself else value
+            self.instead = None if itself else value
         elif itself:
             capture.replaced.pop(self.stream, None)
         else:
@@ -138,81 +159,76 @@ class Router(io.TextIOBase):
     def seen(self) -> TextIO:
         """What `sys.stdout` means to the calling thread."""
         capture = current()
-        if capture is None:
-            return self._instead or cast("TextIO", self)
-        return capture.replaced.get(self.stream) or cast("TextIO", _own[self.stream])
+        instead = self.instead if capture is None else capture.replaced.get(self.stream)
+        return instead or cast("TextIO", self)
+
+
+class Router(threading.local):
+    """What `print` and all else that is written in C finds as a stream; each thread of a run has its own `write` there.
+
+    It hides nothing: all but `write` is asked of what `sys.stdout` means to the calling thread.
+    """
+
+    own: ClassVar[OwnStream]
+
+    def write(self, text: str) -> int:
+        """Outside all runs: to the console."""
+        return self.own.outside.write(text)
+
+    def flush(self) -> None:
+        """As the stream's."""
+        self.own.seen().flush()
+
+    def fileno(self) -> int:
+        """As the stream's."""
+        return self.own.seen().fileno()
+
+    def isatty(self) -> bool:
+        """As the stream's."""
+        return self.own.seen().isatty()
+
+    @property
+    def encoding(self) -> str:
+        """As the stream's."""
+        return self.own.seen().encoding
+
+    @property
+    def errors(self) -> str | None:
+        """As the stream's."""
+        return self.own.seen().errors
+
+    @property
+    def closed(self) -> bool:
+        """As the stream's."""
+        return self.own.seen().closed
 
 
 class OutRouter(Router):
-    """`sys.stdout`; its `write` is the hot path, so it is spelled out for each stream."""
-
-    @property
-    def write(self) -> Callable[[str], int]:  # type: ignore[override]
-        """The write method for the calling thread."""
-        try:
-            writer: Writer = _here.out
-        except AttributeError:
-            return self.outside.write
-        writer.touched = True
-        return writer.fast_write if writer.ready else writer.slow_write
+    """`sys.stdout`."""
 
 
 class ErrRouter(Router):
     """`sys.stderr`."""
 
-    @property
-    def write(self) -> Callable[[str], int]:  # type: ignore[override]
-        """The write method for the calling thread."""
-        try:
-            writer: Writer = _here.err
-        except AttributeError:
-            return self.outside.write
-        writer.touched = True
-        return writer.fast_write if writer.ready else writer.slow_write
+
+OUT, ERR = OutRouter(), ErrRouter()
 
 
-class OwnStream(Router):
-    """What a run finds as `sys.stdout` or `sys.stderr`: its own output, whatever it puts in the stream's place.
+def _routed(router: type[Router]) -> property:
+    def get(_module: types.ModuleType) -> TextIO:
+        return router.own.seen()
 
-    So a tee that keeps what it found, and writes to it, writes to the output and not to itself.
-    """
-
-    @property
-    def write(self) -> Callable[[str], int]:  # type: ignore[override]
-        """The write method for the calling thread."""
-        writer: Writer | None = getattr(_here, self.stream, None)
-        if writer is None:
-            return sys.__dict__[f"std{self.stream}"].write  # type: ignore[no-any-return]
-        writer.touched = True
-        return writer.fast_write if writer.ready else writer.own_write
-
-    def _target(self) -> Any:
-        writer: Writer | None = getattr(_here, self.stream, None)
-        return sys.__dict__[f"std{self.stream}"] if writer is None else writer
-
-
-_own: dict[Stream, OwnStream] = {}
-
-
-def _routed(name: str) -> property:
-    def get(module: types.ModuleType) -> TextIO:
-        router: Router = module.__dict__[name]
-        return router.seen()
-
-    def put(module: types.ModuleType, value: TextIO) -> None:
-        module.__dict__[name].replace(value)
+    def put(_module: types.ModuleType, value: TextIO) -> None:
+        router.own.replace(value)
 
     return property(get, put)
 
 
 class _Sys(types.ModuleType):
-    """`sys`, where assigning stdout in a run (contextlib.redirect_stdout too) concerns that run alone.
+    """`sys`, where assigning stdout in a run (contextlib.redirect_stdout too) concerns that run alone."""
 
-    `print` reads the module's dictionary and so always finds the router.
-    """
-
-    stdout = _routed("stdout")
-    stderr = _routed("stderr")
+    stdout = _routed(OutRouter)
+    stderr = _routed(ErrRouter)
 
 
 def _inherit_in_threads() -> None:
@@ -264,9 +280,9 @@ def install() -> None:
     """Put the routers in place, once in the life of a process; call it before jobs are loaded."""
     if isinstance(sys.__dict__["stdout"], Router):
         return
-    routers = (OutRouter(Stream.OUT, sys.__dict__["stdout"]), ErrRouter(Stream.ERR, sys.__dict__["stderr"]))
-    for router, name in zip(routers, ("stdout", "stderr"), strict=True):
-        sys.__dict__[name] = router
-        _own[router.stream] = sys.__dict__[f"__{name}__"] = OwnStream(router.stream, router.outside)
+    for router, stream in ((OUT, Stream.OUT), (ERR, Stream.ERR)):
+        type(router).own = own = OwnStream(stream)
+        sys.__dict__[f"std{stream}"] = router
+        sys.__dict__[f"__std{stream}__"] = own
     sys.__class__ = _Sys
     _inherit_in_threads()

@@ -1,44 +1,34 @@
 """A run's writers: one for each thread and stream, fast in a flood and immediate after silence.
 
-`print` calls the C `TextIOWrapper.write` of its thread's writer directly while the writer is `ready`; all that is not
-the plain case (first line after silence, another thread's turn, a full pipe, a closed or replaced stdout) takes
-`_slow_write`. Lines of two threads never mix: a writer passes on whole lines, and its rest when it falls silent.
+In a flood `print` appends to its thread's list directly, which is one C call (router.py); the flusher joins, encodes
+and passes on what is there every millisecond. What is not the plain case (first line after silence, another thread's
+turn, a full pipe, a closed or replaced stdout) takes `slow_write`. Lines of two threads never mix: a writer passes on
+whole lines, and its rest when it falls silent.
 """
 
 from __future__ import annotations
 
-import concurrent.futures.thread
 import io
 import threading
-import time
 from collections.abc import Callable
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any
 
-from app.capture.flusher import FLUSHER
-from app.capture.pipe import ROOM_POLL_SECONDS, Pipe
 from app.model import Stream
 
-# A second line within this time is a flood: lines are collected from then on.
-FLOOD_SECONDS = 0.002
-# The writer's own buffer: above what a flood prints between two flushes, so that flushing is the flusher's alone.
-CHUNK_BYTES = 1 << 20
-# After so many visits of the flusher without news a flood is over.
-QUIET_TICKS = 3
-# An unfinished line of one among several threads waits this long for its end, so that no other line comes between.
-HOLD_SECONDS = 0.2
+if TYPE_CHECKING:
+    from app.capture.capture import Capture
+
 # An unfinished line longer than this is passed on unfinished.
 LINE_BYTES = 1 << 16
-_POOL_WORKER = concurrent.futures.thread._worker
 
 
 class PipeIO(io.BufferedIOBase):
-    """The bytes' side of a writer (`sys.stdout.buffer`): cuts at line ends and puts into the run's pipe."""
+    """The bytes' side of a writer: cuts at line ends and puts into the run's pipe."""
 
     def __init__(self, capture: Capture, stream: Stream) -> None:
         self._capture = capture
         self._stream = stream
         self.rest = b""
-        self.before: Callable[[], object] | None = None
 
     def writable(self) -> bool:
         """True: it is for writing."""
@@ -48,16 +38,19 @@ class PipeIO(io.BufferedIOBase):
         """Pass whole lines on, keep the rest; returns the number of bytes given."""
         with self._capture.lock:
             piece = bytes(data)
-            size = len(piece)
-            if self.rest:
-                piece = self.rest + piece
-            end = piece.rfind(b"\n") + 1
-            if not end and len(piece) > LINE_BYTES:
-                end = len(piece)
-            self.rest = piece[end:]
-            if end:
-                self._capture.pipe.put(self._stream, piece[:end] if self.rest else piece)
-            return size
+            self.pass_on(piece)
+            return len(piece)
+
+    def pass_on(self, piece: bytes) -> None:
+        """Under the capture's lock: as write."""
+        if self.rest:
+            piece = self.rest + piece
+        end = len(piece) if piece[-1:] == b"\n" else piece.rfind(b"\n") + 1
+        if not end and len(piece) > LINE_BYTES:
+            end = len(piece)
+        self.rest = piece[end:]
+        if end:
+            self._capture.pipe.put(self._stream, piece[:end] if self.rest else piece)
 
     def release(self) -> None:
         """Pass the unfinished line on."""
@@ -83,7 +76,7 @@ class Bytes(io.BufferedIOBase):
         writer.capture.pipe.wait_for_room()
         with writer.capture.lock:
             writer.take_turn()
-            writer.text.flush()
+            writer.drain()
             size = writer.raw.write(data)
             writer.capture.note_line()
         return size
@@ -99,29 +92,51 @@ class Bytes(io.BufferedIOBase):
 class Writer:
     """What one thread of a run prints to one stream.
 
-    `ready` is the fast path's only question; it may be cleared by any thread and is set by the owner alone.
+    `door` is what `print` looks its `write` up in: the thread's own dictionary of the router. Any thread may put the
+    slow way there, and the owner alone puts the fast one.
     """
 
-    def __init__(self, capture: Capture, stream: Stream) -> None:
+    def __init__(self, capture: Capture, stream: Stream, door: dict[str, Any]) -> None:
         self.capture = capture
         self.stream = stream
         self.thread = threading.current_thread()
         self.raw = PipeIO(capture, stream)
-        self.text = io.TextIOWrapper(cast("io.BufferedWriter", self.raw), "utf-8", "backslashreplace", newline="\n")
-        self.text._CHUNK_SIZE = CHUNK_BYTES  # type: ignore[attr-defined]
         self.buffer = Bytes(self)
-        self.fast_write = self.text.write
+        # Only ever appended to and cut at its front, so that nothing is lost whoever still holds its `append`.
+        self.pieces: list[str] = []
         self.ready = False
-        self.touched = False
         self.seen = 0.0
+        self._door = door
+        self._fast: Callable[[str], object] = self.pieces.append
+        door["write"] = self.slow_write
+
+    def slow_down(self) -> None:
+        """Send the thread's next print through `slow_write`."""
+        self.ready = False
+        self._door["write"] = self.slow_write
+
+    def drain(self) -> bool:
+        """Under the capture's lock: pass on the whole lines of what was printed; False where nothing was."""
+        count = len(self.pieces)
+        if not count:
+            return False
+        taken = self.pieces[:count]
+        del self.pieces[:count]
+        try:
+            text = "".join(taken)
+        except TypeError:
+            # Somebody found the router itself and gave it something else.
+            text = "".join(map(str, taken))
+        self.raw.pass_on(text.encode("utf-8", "backslashreplace"))
+        return True
 
     def take_turn(self) -> None:
         """Under the capture's lock: what others printed before goes first."""
         before = self.capture.turn
         if before is not self:
             if before is not None:
-                before.ready = False
-                before.text.flush()
+                before.slow_down()
+                before.drain()
             self.capture.turn = self
 
     def slow_write(self, text: str) -> int:
@@ -130,127 +145,41 @@ class Writer:
         return self.own_write(text) if replaced is None else replaced.write(text)
 
     def own_write(self, text: str) -> int:
-        """Write into the run's own output; decides whether the next writes may take the fast path."""
+        """Write into the run's own output; decides whether the next prints may take the fast path.
+
+        Raises: ValueError for a closed stream; TypeError for something else than a text.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        if self.ready:
+            self.pieces.append(text)
+            return len(text)
         capture = self.capture
         if self.stream in capture.closed:
             raise ValueError("I/O operation on closed file.")
         capture.pipe.wait_for_room()
         with capture.lock:
             self.take_turn()
-            size = self.text.write(text)
+            self.pieces.append(text)
             if text[-1:] == "\n" and not capture.busy and not capture.note_line():
-                self.text.flush()
-            self.ready = capture.busy and not capture.pipe.full and not capture.replaced and not capture.closed
-        return size
+                self.drain()
+            if capture.busy and not capture.pipe.full and not capture.replaced and not capture.closed:
+                self.ready = True
+                self._door["write"] = self._fast
+        return len(text)
 
     def flush(self) -> None:
         """Pass everything on, the unfinished line too."""
         with self.capture.lock:
             self.take_turn()
-            self.text.flush()
+            self.drain()
             self.raw.release()
 
-
-class Capture:
-    """A run's output as its threads see it: its pipe, its writers, and what its code did to `sys.stdout`."""
-
-    def __init__(self, pipe: Pipe) -> None:
-        self.pipe = pipe
-        self.lock = threading.RLock()
-        self.turn: Writer | None = None
-        self.busy = False
-        self.replaced: dict[Stream, TextIO] = {}
-        self.closed: set[Stream] = set()
-        self.threads: list[threading.Thread] = []
-        self._writers: list[Writer] = []
-        self._last_line = 0.0
-        self._quiet = 0
-        FLUSHER.add(self)
-
-    def writer(self, stream: Stream) -> Writer:
-        """A new writer for the calling thread."""
-        writer = Writer(self, stream)
-        with self.lock:
-            self._writers.append(writer)
-        return writer
-
-    def note_line(self) -> bool:
-        """Under the lock: a line was written; True where lines come so fast that the flusher takes over."""
-        now = time.monotonic()
-        if now - self._last_line < FLOOD_SECONDS:
-            self.busy, self._quiet = True, 0
-            FLUSHER.wake()
-        self._last_line = now
-        return self.busy
-
-    def adopt(self, thread: threading.Thread) -> None:
-        """A thread of the run is about to start."""
-        with self.lock:
-            self.threads = [each for each in self.threads if each.ident is None or each.is_alive()]
-            self.threads.append(thread)
-
-    def disown(self, thread: threading.Thread) -> None:
-        """The thread did not start."""
-        with self.lock:
-            self.threads = [each for each in self.threads if each is not thread]
-
-    def wait_for_threads(self) -> None:
-        """As a script waits for its threads at its end; a pool's idle workers end with the pool, not with the run."""
-        while thread := next(filter(_is_waited_for, self.threads), None):
-            if thread.ident is None:
-                # Another thread is about to start it.
-                time.sleep(ROOM_POLL_SECONDS)
-            else:
-                thread.join()
-
-    def retire(self, writer: Writer) -> None:
-        """The writer's thread leaves the run: pass on what it holds."""
-        with self.lock:
-            writer.ready = False
-            writer.text.flush()
-            writer.raw.release()
-            if writer in self._writers:
-                self._writers.remove(writer)
-
-    def slow_down(self) -> None:
-        """Send every writer's next write through the slow path."""
-        with self.lock:
-            for writer in self._writers:
-                writer.ready = False
-
-    def tick(self) -> None:
-        """From the flusher: pass on what is complete, and the unfinished lines once a writer is silent."""
-        with self.lock:
-            if self.pipe.full:
-                self.slow_down()
-            now = time.monotonic()
-            hold = HOLD_SECONDS if len(self._writers) > len(Stream) else 0.0
-            touched = False
-            for writer in self._writers:
-                if writer.touched:
-                    touched, writer.touched, writer.seen = True, False, now
-                writer.text.flush()
-                if writer.raw.rest and now - writer.seen > hold:
-                    writer.raw.release()
-            if hold:
-                self._writers = [w for w in self._writers if w is self.turn or w.raw.rest or w.thread.is_alive()]
-            self._quiet = 0 if touched else self._quiet + 1
-            if self.busy and self._quiet >= QUIET_TICKS:
-                self.busy = False
-                self.slow_down()
-
-    def close(self) -> None:
-        """The run's code has ended: pass on everything, then close the pipe."""
-        FLUSHER.remove(self)
-        with self.lock:
-            self.slow_down()
-            for writer in self._writers:
-                writer.text.flush()
-                writer.raw.release()
-            self._writers.clear()
-        self.pipe.close()
-
-
-def _is_waited_for(thread: threading.Thread) -> bool:
-    over = thread.ident is not None and not thread.is_alive()
-    return not over and not thread.daemon and getattr(thread, "_target", None) is not _POOL_WORKER
+    def leave(self) -> None:
+        """Under the capture's lock: the thread belongs to the run no more."""
+        self.ready = False
+        # The thread may have another writer by the time somebody slows this one down.
+        del self._door["write"]
+        self._door = {}
+        self.drain()
+        self.raw.release()
