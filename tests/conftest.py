@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.integration.simulator_fixture",
     "tests.integration.stack_fixture",
     "tests.integration.store_fixture",
+    "tests.killable",
     "tests.server_fixture",
     "tests.unit.jobfiles",
 ]

@@ -22,6 +22,9 @@ class Executor(Protocol):
     def local(self, run_id: str) -> Run | None:
         """The run as it was started, if it happens in this process: known even while the store is away."""
 
+    def held(self) -> list[Run]:
+        """The runs that happen in this process, whose leases it renews."""
+
     def stop(self, run_id: str) -> None:
         """Ask a run to stop; nothing happens where it is unknown or has ended."""
 

@@ -240,6 +240,10 @@ class ThreadExecutor:
         found = self._live.get(run_id)
         return found[0] if found else None
 
+    def held(self) -> list[Run]:
+        """As Executor.held."""
+        return [run for run, _ in list(self._live.values())]
+
     def stop(self, run_id: str) -> None:
         """As Executor.stop."""
         found = self._live.get(run_id)

@@ -1,21 +1,21 @@
-"""Run records: one hash a run, with exactly one final status; each user's history; which runs are live, and where."""
+"""Run records: one hash a run, with exactly one final status; users' histories; which runs live, and their leases."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from app.model import Run, Status, User
 from app.store.connection import store_errors
 from app.store.log import log_key
-from app.store.scripts import CHANGE, CREATE, FINISH
+from app.store.scripts import ALWAYS, CHANGE, CREATE, FINISH, LOSE, RESTORE
 
 KEY_SECONDS = 86_400
 LIVE = "runs:live"
-START_SECONDS = 60.0
+LEASE_SECONDS = 15.0
 
 
 class Runs:
@@ -24,15 +24,20 @@ class Runs:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._create = client.register_script(CREATE)
+        # A status is told even by a full store, so that Stop works there; progress, of which there is no end, is not.
+        self._change_status = client.register_script(ALWAYS + CHANGE)
         self._change = client.register_script(CHANGE)
-        self._finish = client.register_script(FINISH)
+        self._finish = client.register_script(ALWAYS + FINISH)
+        self._lose = client.register_script(ALWAYS + LOSE)
+        self._restore = client.register_script(ALWAYS + RESTORE)
 
     def create(self, run: Run, key: str | None) -> Run:
-        """Store a new run, or find the one that the same user started with the same `key` within a day."""
+        """Store a new run with its lease, or find the one that the same user started with `key` within a day."""
         keyed = f"key:{run.user.id}:{key}" if key else ""
-        keys = [keyed, f"run:{run.id}", log_key(run.id), f"user:{run.user.id}:runs", LIVE, _go(run.id)]
+        keys = [keyed, f"run:{run.id}", log_key(run.id), f"user:{run.user.id}:runs", LIVE, _go(run.id), _lease(run.id)]
+        times = [run.created, KEY_SECONDS, _milliseconds(LEASE_SECONDS)]
         with store_errors():
-            found = self._create(keys=keys, args=[run.id, run.created, KEY_SECONDS, *_flat(_fields(run))]).decode()
+            found = self._create(keys=keys, args=[run.id, *times, *_flat(_fields(run))]).decode()
         return run if found == run.id else self.get(found) or run
 
     def get(self, run_id: str) -> Run | None:
@@ -55,15 +60,23 @@ class Runs:
     def change(self, run_id: str, allowed: Iterable[Status], **values: Any) -> bool:
         """Set fields where the status is one of `allowed`, and tell followers; False where it is another."""
         keys = [f"run:{run_id}", log_key(run_id)]
+        script = self._change_status if "status" in values else self._change
         with store_errors():
-            return bool(self._change(keys=keys, args=[f",{','.join(allowed)},", *_flat(_texts(values))]))
+            return bool(script(keys=keys, args=[f",{','.join(allowed)},", *_flat(_texts(values))]))
 
     def finish(self, run_id: str, epoch: int | None, status: Status, **values: Any) -> bool:
         """Give the run its final status; False where it has one, or another epoch."""
-        keys = [f"run:{run_id}", log_key(run_id), LIVE, _go(run_id)]
+        return self._end(self._finish, run_id, "" if epoch is None else epoch, status, values)
+
+    def lose(self, run_id: str, **values: Any) -> bool:
+        """Call the run lost, unless it has its final status or a lease."""
+        return self._end(self._lose, run_id, "", Status.LOST, values)
+
+    def _end(self, script: Any, run_id: str, epoch: int | str, status: Status, values: dict[str, Any]) -> bool:
+        keys = [f"run:{run_id}", log_key(run_id), LIVE, _go(run_id), _lease(run_id)]
         texts = _texts({"status": status, "ended": time.time(), **values})
         with store_errors():
-            return bool(self._finish(keys=keys, args=["" if epoch is None else epoch, run_id, *_flat(texts)]))
+            return bool(script(keys=keys, args=[epoch, run_id, *_flat(texts)]))
 
     def ask_to_stop(self, run_id: str) -> None:
         """Delete the run's go: its executor sees that, wherever it is, and even a full store allows it."""
@@ -75,28 +88,41 @@ class Runs:
         with store_errors():
             return bool(self._client.exists(_go(run_id)))
 
-    def renew(self, node: str, seconds: float) -> None:
-        """The node's proof of life."""
+    def renew(self, runs: Sequence[Run]) -> list[Run]:
+        """Make the leases of these runs last their whole time again; answers the runs that have ended elsewhere."""
+        lasting = _milliseconds(LEASE_SECONDS)
         with store_errors():
-            self._client.set(f"node:{node}", "1", px=int(seconds * 1000))
+            pipeline = self._client.pipeline(transaction=False)
+            for run in runs:
+                # No write of new data, so a full store does it too.
+                pipeline.pexpire(_lease(run.id), lasting)
+            expired = [run for run, renewed in zip(runs, pipeline.execute(), strict=True) if not renewed]
+            return [
+                run
+                for run in expired
+                if not self._restore(keys=[f"run:{run.id}", _lease(run.id)], args=[run.epoch, lasting])
+            ]
 
-    def orphans(self, node: str, has: Callable[[str], bool]) -> list[Run]:
-        """Live runs that nobody runs: of nodes without a proof of life, and those that this one, `node`, has lost.
-
-        `has` tells whether a run happens here; one that has just been stored may be on its way to its executor.
-        """
+    def unleased(self) -> list[str]:
+        """The ids of live runs whose lease has run out."""
         with store_errors():
-            runs = [self.get(run_id.decode()) for run_id in self._client.zrange(LIVE, 0, -1)]
-            return [run for run in runs if run is not None and not self._is_cared_for(run, node, has)]
-
-    def _is_cared_for(self, run: Run, node: str, has: Callable[[str], bool]) -> bool:
-        if run.node == node:
-            return has(run.id) or time.time() - run.created < START_SECONDS
-        return bool(self._client.exists(f"node:{run.node}"))
+            ids = [run_id.decode() for run_id in self._client.zrange(LIVE, 0, -1)]
+            pipeline = self._client.pipeline(transaction=False)
+            for run_id in ids:
+                pipeline.exists(_lease(run_id))
+            return [run_id for run_id, leased in zip(ids, pipeline.execute(), strict=True) if not leased]
 
 
 def _go(run_id: str) -> str:
     return f"run:{run_id}:go"
+
+
+def _lease(run_id: str) -> str:
+    return f"run:{run_id}:lease"
+
+
+def _milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)
 
 
 def _texts(values: dict[str, Any]) -> dict[str, Any]:

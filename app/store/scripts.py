@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Before a script: it may write where the store is full (Redis 7). Only for what is small and ends or stops a run.
+ALWAYS = "#!lua flags=allow-oom"
+
 # KEYS run, log; ARGV epoch, expected position, then (stream, time, line, data) for each record.
 # Answers the position now, or -1 where the run has ended or belongs to another epoch. Another position than the end of
 # the records means that nothing was written: an earlier, unanswered call did it, or the store has lost a tail.
@@ -31,19 +34,23 @@ redis.call('HSET', KEYS[1], 'position', string.format('%.0f', position))
 return position
 """
 
-# KEYS idempotency key ('' for none), run, log, user's runs, live runs, go; ARGV id, created, key's seconds, then the
-# run's fields and values. Answers the id of the run that has this key: the new one's, or that of the first call.
+# KEYS idempotency key ('' for none), run, log, user's runs, live runs, go, lease; ARGV id, created, key's seconds,
+# lease's milliseconds, then the run's fields and values. Answers the id of the run that has this key: the new one's, or
+# that of the first call. Called again after an unanswered call it changes nothing.
 CREATE = """
+if redis.call('EXISTS', KEYS[2]) == 1 then return ARGV[1] end
 if KEYS[1] ~= '' then
   local before = redis.call('GET', KEYS[1])
-  if before then return before end
+  -- A run that was deleted meanwhile is no answer.
+  if before and redis.call('EXISTS', 'run:' .. before) == 1 then return before end
   redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
 end
-redis.call('HSET', KEYS[2], unpack(ARGV, 4))
+redis.call('HSET', KEYS[2], unpack(ARGV, 5))
 redis.call('XADD', KEYS[3], '0-1', 'k', 'status')
 redis.call('ZADD', KEYS[4], ARGV[2], ARGV[1])
 redis.call('ZADD', KEYS[5], ARGV[2], ARGV[1])
 redis.call('SET', KEYS[6], '1')
+redis.call('SET', KEYS[7], '1', 'PX', ARGV[4])
 return ARGV[1]
 """
 
@@ -57,13 +64,35 @@ redis.call('XADD', KEYS[2], redis.call('HGET', KEYS[1], 'position') .. '-*', 'k'
 return 1
 """
 
-# KEYS run, log, live runs, go; ARGV epoch ('' for any), id, then fields and values to set. Answers 1 for the winner.
+# KEYS run, log, live runs, go, lease; ARGV epoch ('' for any), id, then fields and values to set. Answers 1 for the
+# winner.
 FINISH = """
 local run = redis.call('HMGET', KEYS[1], 'epoch', 'position', 'ended')
 if not run[1] or run[3] or (ARGV[1] ~= '' and run[1] ~= ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 3))
 redis.call('XADD', KEYS[2], run[2] .. '-*', 'k', 'end')
 redis.call('ZREM', KEYS[3], ARGV[2])
-redis.call('DEL', KEYS[4])
+redis.call('DEL', KEYS[4], KEYS[5])
+-- For app/retention.py: by its end, what is to be archived, and what is to be deleted one day.
+local ended = redis.call('HGET', KEYS[1], 'ended')
+redis.call('ZADD', 'runs:ended', ended, ARGV[2])
+redis.call('ZADD', 'runs:cooling', ended, ARGV[2])
+return 1
+"""
+
+# As FINISH, where the run has no lease now.
+LOSE = (
+    """
+if redis.call('EXISTS', KEYS[5]) == 1 then return 0 end
+"""
+    + FINISH
+)
+
+# KEYS run, lease; ARGV epoch, milliseconds. A lease ran out, but its holder lives. Answers 0 where the run is over, or
+# belongs to another epoch.
+RESTORE = """
+local run = redis.call('HMGET', KEYS[1], 'epoch', 'ended')
+if run[1] ~= ARGV[1] or run[2] then return 0 end
+redis.call('SET', KEYS[2], '1', 'PX', ARGV[2])
 return 1
 """

@@ -252,18 +252,6 @@ def test_a_lost_tail_is_told(store: Store, redis_client: redis.Redis) -> None:
     ]
 
 
-def test_runs_that_nobody_runs_are_found(store: Store) -> None:
-    """A live run is an orphan where its node gives no proof of life, or where its node does not know it."""
-    old, young = store.run(created=time.time() - 100), store.run()
-    store.runs.renew("node-a", 10)
-    assert store.runs.orphans("node-b", lambda _run: False) == []
-    assert [run.id for run in store.runs.orphans("node-a", lambda _run: False)] == [old.id]
-    assert store.runs.orphans("node-a", lambda run: run == old.id) == []
-    store.runs.renew("node-a", 0.001)
-    time.sleep(0.05)
-    assert [run.id for run in store.runs.orphans("node-b", lambda _run: False)] == [old.id, young.id]
-
-
 def test_waiting_gets_news_of_several_runs_and_can_be_woken(store: Store) -> None:
     """One call waits for all watched runs, and ends early when it is woken."""
     first, second = store.run(), store.run()

