@@ -1,168 +1,100 @@
-"""Run the benchmark: `python -m bench`; it prints a table and writes it to `docs/performance.md` with `--write`."""
+"""Run the benchmark: `python -m bench`; docs/performance.md tells what it measures."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import platform
-import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
-import websockets
-
-from bench.product import Client, free_port, running
-
-LINES = 1_000_000
-FLOOD = "def flood():\n for i in range({}): print({})\nflood()"
-FLOODS = {
-    "1,000,000 short lines": (FLOOD.format(LINES, "i"), {"lines": LINES}),
-    "1,000,000 lines of 80 characters": (FLOOD.format(LINES, "f'{i:079d}'"), {"lines": LINES, "width": 79}),
-}
-STAMPS = "import time\nfor _ in range(500): print(time.monotonic_ns(), flush=True); time.sleep(0.01)"
+from bench.checks import Wrong
+from bench.figures import PRODUCT, Round, Sheet
+from bench.profile import profiler
+from bench.report import Report, load, save, write_table
+from bench.rivals import floors
+from bench.workloads import WORKLOADS, Lab, Workload
 
 
-@dataclass
-class Row:
-    """One figure: of the product, of the floor in the same round, and their ratio."""
-
-    name: str
-    product: str
-    floor: str
-    ratio: str
-
-
-def _floor_text(port: int, code: str) -> tuple[float, str, list[float]]:
-    """Seconds, text and latencies (ms) of a child's output through the floor."""
-
-    async def run() -> tuple[float, str, list[float]]:
-        async with websockets.connect(f"ws://127.0.0.1:{port}", compression=None, max_size=None) as socket:
-            began, parts, latencies = time.perf_counter(), [], []
-            await socket.send(code)
-            while (data := await socket.recv()) != "end":
-                now = time.monotonic_ns()
-                parts.append(str(data))
-                if len(data) < 200:
-                    latencies += [(now - int(line)) / 1e6 for line in str(data).split()]
-            return time.perf_counter() - began, "".join(parts), latencies
-
-    return asyncio.run(run())
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", default="", help=f"some workloads, by commas, of: {', '.join(WORKLOADS)}")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each run; their median counts (default: 3)")
+    parser.add_argument(
+        "--runs", type=int, default=1, help="runs, one after the other; each has its column (default: 1)"
+    )
+    parser.add_argument("--quick", action="store_true", help="small workloads: a try, no figures to keep")
+    parser.add_argument("--without-floors", action="store_true", help="the product alone")
+    parser.add_argument("--json", type=Path, help="file for all figures of all rounds")
+    parser.add_argument("--table-of", type=Path, help="measure nothing: take the figures of a file that --json wrote")
+    parser.add_argument("--write", type=Path, help="page whose table and picture are replaced: docs/performance.md")
+    parser.add_argument(
+        "--profile", type=Path, help="file for a profile of the web server by py-spy: .svg, .json, .txt"
+    )
+    return parser
 
 
-def _product_text(client: Client, job: str, **params: object) -> tuple[float, str, list[float]]:
-    """The same through the product: login, log in Redis, Socket.IO and acknowledgements included."""
-    began, parts, latencies = time.perf_counter(), [], []
-    run = client.start(job, **params)
-    seconds = 0.0
-    for event, message in client.events(run):
-        now = time.monotonic_ns()
-        if event == "output":
-            parts.append(message["data"])
-            seconds = time.perf_counter() - began
-            if job == "stamps":
-                latencies += [(now - int(line)) / 1e6 for line in message["data"].split()]
-        elif message["ended"]:
-            assert message["status"] == "succeeded", message
-    return seconds, "".join(parts), latencies
+def _chosen(names: str) -> list[Workload]:
+    chosen = [name.strip() for name in names.split(",") if name.strip()] or list(WORKLOADS)
+    unknown = [name for name in chosen if name not in WORKLOADS]
+    if unknown:
+        raise SystemExit(f"There is no workload {', '.join(unknown)}; there are {', '.join(WORKLOADS)}.")
+    return [WORKLOADS[name] for name in chosen]
 
 
-def _flood(client: Client, port: int, name: str, rounds: int) -> Row:
-    code, params = FLOODS[name]
-    ours, floors = [], []
-    for _ in range(rounds):
-        floor_seconds, floor_text, _ = _floor_text(port, code)
-        seconds, text, _ = _product_text(client, "flood", **params)
-        assert text == floor_text, "the product's output differs from the child's"
-        ours.append(LINES / seconds)
-        floors.append(LINES / floor_seconds)
-    ratio = statistics.median(a / b for a, b in zip(ours, floors, strict=True))
-    return Row(f"{name}, lines/s", _number(ours), _number(floors), f"{ratio:.2f}")
+def measure(workloads: Iterable[Workload], lab: Lab, rounds: int) -> list[Round]:
+    """So many rounds, each of every workload; a line for each figure as soon as it is there."""
+    found: list[Round] = []
+    for number in range(1, rounds + 1):
+        values: Round = {}
+        for workload in workloads:
+            sheet = Sheet()
+            workload.measure(lab, sheet)
+            values.update(sheet.values)
+            _show(workload, sheet, f"{number}/{rounds}")
+        found.append(values)
+    return found
 
 
-def _threads(client: Client, port: int, rounds: int) -> Row:
-    code, _ = FLOODS["1,000,000 short lines"]
-    ours, floors = [], []
-    for _ in range(rounds):
-        floor_seconds, _, _ = _floor_text(port, code)
-        seconds, text, _ = _product_text(client, "flood", lines=LINES, threads=4)
-        assert sorted(map(int, text.split())) == list(range(LINES)), "a line was broken or lost"
-        ours.append(LINES / seconds)
-        floors.append(LINES / floor_seconds)
-    ratio = statistics.median(a / b for a, b in zip(ours, floors, strict=True))
-    return Row("1,000,000 short lines from four threads, lines/s", _number(ours), _number(floors), f"{ratio:.2f}")
+def _show(workload: Workload, sheet: Sheet, which: str) -> None:
+    for figure in workload.figures:
+        values = dict(sheet.values.get(figure.key, {}))
+        ours = figure.show(values.pop(PRODUCT)) if PRODUCT in values else "-"
+        others = "".join(f", {who} {figure.show(value)}" for who, value in values.items())
+        print(f"{which} {workload.name}: {figure.title}: {ours} {figure.unit}{others}", flush=True)
 
 
-def _latency(client: Client, port: int, name: str, beside: str = "", **params: object) -> Row:
-    _, _, floor = _floor_text(port, STAMPS)
-    other = client.start(beside, **params) if beside else ""
-    _, _, ours = _product_text(client, "stamps")
-    if other:
-        client.send("stop_request", {"run": other})
-        for _ in client.events(other):
-            pass
-    assert len(ours) == len(floor) == 500
-    return Row(name, _times(ours), _times(floor), f"{statistics.median(ours) / statistics.median(floor):.1f}")
-
-
-def _number(values: list[float]) -> str:
-    return f"{statistics.median(values):,.0f}"
-
-
-def _times(values: list[float]) -> str:
-    ordered = sorted(values)
-    return f"{statistics.median(ordered):.2f} / {ordered[int(len(ordered) * 0.99)]:.2f}"
-
-
-def measure(rounds: int, show: Callable[[Row], None]) -> list[Row]:
-    """All figures, each shown as soon as it is there."""
-    port = free_port()
-    rows: list[Row] = []
-
-    def add(row: Row) -> None:
-        rows.append(row)
-        show(row)
-
-    with (
-        subprocess.Popen([sys.executable, "-m", "bench.floor", str(port)], stdout=subprocess.PIPE) as floor,
-        running() as client,
-    ):
-        assert floor.stdout is not None
-        floor.stdout.readline()
+def main() -> int:
+    """Measure, show, write; the exit code: 1 where the product or a floor did not do what it should."""
+    options = _parser().parse_args()
+    workloads = _chosen(options.only)
+    if options.table_of:
+        report = load(options.table_of)
+    else:
+        report = Report(quick=options.quick, rounds=options.rounds)
         try:
-            before = client.server_memory()
-            for name in FLOODS:
-                add(_flood(client, port, name, rounds))
-            add(_threads(client, port, rounds))
-            grown = (client.server_memory() - before) / 1e6
-            add(Row("server memory after these, MB more", f"{grown:.0f}", "", ""))
-            add(_latency(client, port, "a line every 10 ms, p50 / p99 ms"))
-            add(_latency(client, port, "the same beside a pure-Python burner, p50 / p99 ms", "burn"))
-        finally:
-            floor.terminate()
-    return rows
-
-
-def _table(rows: list[Row]) -> str:
-    lines = ["| workload | product | floor | ratio |", "|---|---|---|---|"]
-    return "\n".join(lines + [f"| {row.name} | {row.product} | {row.floor} | {row.ratio} |" for row in rows])
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of each flood (the median counts)")
-    parser.add_argument("--write", type=Path, help="file whose table is replaced, such as docs/performance.md")
-    options = parser.parse_args()
-    rows = measure(options.rounds, lambda row: print(f"{row.name}: {row.product} | {row.floor} | {row.ratio}"))
-    table = f"Python {platform.python_version()}, {platform.machine()}\n\n{_table(rows)}\n"
+            if options.profile:
+                profiler()
+            _run(report, workloads, options)
+        except (Wrong, ConnectionError) as error:
+            sys.stderr.write(f"WRONG: {error}\n")
+            return 1
+    if options.json:
+        save(report, options.json)
     if options.write:
-        head, mark, _ = options.write.read_text().partition("<!-- figures -->\n")
-        options.write.write_text(f"{head}{mark}{table}")
+        write_table(report, options.write)
+    return 0
+
+
+def _run(report: Report, workloads: list[Workload], options: argparse.Namespace) -> None:
+    for _ in range(options.runs):
+        report.times.append(time.strftime("%Y-%m-%d %H:%M:%S"))
+        if options.without_floors:
+            report.runs.append(measure(workloads, Lab(None, options.quick, options.profile), options.rounds))
+            continue
+        with floors() as running:
+            report.runs.append(measure(workloads, Lab(running, options.quick, options.profile), options.rounds))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,10 +1,8 @@
-"""The product under measurement: all that `python -m app` starts, in a folder of its own, and a logged-in client."""
+"""The product under measurement: all that `python -m app` starts, in a folder of its own."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -13,12 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
 
 import requests
-import websockets.sync.client
+
+from bench.checks import check
+from bench.clients import Person
 
 ROOT = Path(__file__).parents[1]
+PROC = Path("/proc")
+START_SECONDS = 60.0
 
 
 def free_port() -> int:
@@ -30,109 +31,86 @@ def free_port() -> int:
 
 
 @contextmanager
-def running() -> Iterator[Client]:
-    """A client of a freshly started product, which ends with the block."""
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        settings = {
-            "PORT": str(port),
-            "DATA_DIR": f"{folder}/data",
-            "KEY_DIR": f"{folder}/keys",
-            "JOBS": str(ROOT / "bench" / "jobs"),
-            "REDIS_URL": "",
-            "CLIENT_ID": "",
-        }
-        command = [sys.executable, "-m", "app"]
-        with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings}, stdout=subprocess.DEVNULL) as process:
-            try:
-                yield Client(f"http://localhost:{port}", process)
-            finally:
-                process.terminate()
+def running(**settings: str) -> Iterator[Product]:
+    """A freshly started product, which ends with the block; `settings` by their names in the environment."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        port = str(free_port())
+        defaults = {"PORT": port, "JOBS": str(ROOT / "bench" / "jobs"), "REDIS_URL": "", "CLIENT_ID": ""}
+        # A settings file of this checkout is none of the benchmark's: the folder is the working directory.
+        environment = {**os.environ, **defaults, "PYTHONPATH": str(ROOT), **settings}
+        with (folder / "said").open("wb") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "app"], cwd=folder, env=environment, stdout=said, stderr=said
+            )
+        try:
+            yield Product(f"http://localhost:{port}", process, folder)
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
-class Client:
-    """One websocket of a person who logged in through the stand-in; it acknowledges what it gets, as the page does."""
+class Product:
+    """A running product: `url` is its address; `person` is logged in."""
 
-    def __init__(self, url: str, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-        deadline = time.monotonic() + 60
+    def __init__(self, url: str, process: subprocess.Popen[bytes], folder: Path) -> None:
+        self.url, self.process, self.folder = url, process, folder
+        deadline = time.monotonic() + START_SECONDS
         while not _answers(url):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
+            check(process.poll() is None and time.monotonic() < deadline, f"no start: {(folder / 'said').read_text()}")
             time.sleep(0.05)
-        person = requests.Session()
-        page = person.get(url, timeout=20)
-        user = re.findall(r'name="user" value="([^"]+)"', page.text)[0]
-        person.post(page.url, data={"user": user, "decision": "allow"}, timeout=20).raise_for_status()
-        cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in person.cookies)
-        address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
-        self._socket = websockets.sync.client.connect(
-            address,
-            additional_headers={"Cookie": cookies},
-            origin=cast("Any", url),
-            compression=None,
-            max_size=None,
-        )
-        self._socket.recv()
-        self._socket.send("40")
-        self._socket.recv()
+        self.person = Person(url)
+        self.page = self.person.page()
+        # Once through everything, so that nothing is measured that happens once in a server's life.
+        self.page.wait_end(self.page.start("flood", lines=2000))
+        self.page.packets.clear()
 
-    def send(self, event: str, message: dict[str, Any]) -> None:
-        """Send an event, without waiting for an answer."""
-        self._socket.send("42" + json.dumps([event, message]))
-
-    def start(self, job: str, **params: Any) -> str:
-        """Start a job; the run's id."""
-        self._socket.send("421" + json.dumps(["start_request", {"job": job, "params": params, "ack": True}]))
-        while True:
-            packet = self._packet()
-            if packet.startswith("431"):
-                answer = json.loads(packet[3:])[0]
-                assert answer["ok"], answer
-                run: str = answer["run"]["id"]
-                return run
-
-    def events(self, run: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The events of one run, each as soon as it comes, until the run's end."""
-        while True:
-            packet = self._packet()
-            if not packet.startswith("42"):
-                continue
-            event, message = json.loads(packet[2:])
-            if event == "output" and message["run"] == run:
-                yield event, message
-                self.send("ack", {"run": run, "position": message["position"]})
-            elif event == "status" and message["run"]["id"] == run:
-                yield event, message["run"]
-                if message["run"]["ended"]:
-                    return
-
-    def _packet(self) -> str:
-        while True:
-            packet = str(self._socket.recv())
-            if packet == "2":
-                self._socket.send("3")
-            else:
-                return packet
-
-    def server_memory(self) -> int:
-        """The web server's resident bytes, all of its processes together."""
-        pages = 0
-        for folder in Path("/proc").glob("[0-9]*"):
+    def server(self) -> list[int]:
+        """The process ids of the web server: the one that serves comes last."""
+        found = []
+        for folder in PROC.glob("[0-9]*"):
             try:
-                command = (folder / "cmdline").read_bytes()
-                if b"gunicorn" in command and self._is_ours(int(folder.name)):
-                    pages += int((folder / "statm").read_text().split()[1])
-            except (OSError, IndexError):
+                if b"gunicorn" in (folder / "cmdline").read_bytes() and self._is_ours(int(folder.name)):
+                    found.append(int(folder.name))
+            except OSError:
                 continue
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        return sorted(found, key=self._depth)
 
     def _is_ours(self, process: int) -> bool:
+        return self._depth(process) > 0
+
+    def _depth(self, process: int) -> int:
+        depth = 0
         while process > 1:
             if process == self.process.pid:
-                return True
-            process = int(Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[1])
-        return False
+                return depth
+            process = int((PROC / str(process) / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            depth += 1
+        return 0
+
+    def reset_peak(self) -> None:
+        """The peak of the web server's memory begins anew."""
+        for process in self.server():
+            (PROC / str(process) / "clear_refs").write_text("5")
+
+    def memory(self, line: str = "VmRSS") -> float:
+        """The web server's resident megabytes, all of its processes together; `VmHWM`: the most since `reset_peak`."""
+        kilobytes = 0
+        for process in self.server():
+            status = (PROC / str(process) / "status").read_text()
+            kilobytes += int(status.partition(f"{line}:")[2].split()[0])
+        return kilobytes / 1024
+
+    def store_memory(self) -> float:
+        """Megabytes that the store uses for its data."""
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.settimeout(10)
+            asking.connect(str(self.folder / "redis_data" / "valkey.sock"))
+            asking.sendall(b"INFO memory\r\n")
+            answer = b""
+            while b"used_memory:" not in answer:
+                answer += asking.recv(65_536)
+        return int(answer.partition(b"used_memory:")[2].split()[0]) / 1e6
 
 
 def _answers(url: str) -> bool:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from app.catalog import job
 
+SECRETS = [f"correct-horse-{number}-battery-staple" for number in range(10)]
 
-@job
-def flood(*, lines: int = 1_000_000, width: int = 0, threads: int = 1) -> None:
-    """Print numbered lines as fast as it can."""
 
+def _flood(lines: int, width: int, threads: int) -> None:
     def work(first: int) -> None:
         if width:
             for number in range(first, lines, threads):
@@ -30,8 +31,31 @@ def flood(*, lines: int = 1_000_000, width: int = 0, threads: int = 1) -> None:
 
 
 @job
-def stamps(*, lines: int = 500, pause: float = 0.01) -> None:
-    """Print the time, again and again."""
+def flood(*, lines: int = 1_000_000, width: int = 0, threads: int = 1) -> None:
+    """Print numbered lines as fast as it can."""
+    _flood(lines, width, threads)
+
+
+@job(secrets=SECRETS)
+def flood_masked(*, lines: int = 1_000_000, width: int = 0, threads: int = 1) -> None:
+    """The same, where ten secrets must not show."""
+    _flood(lines, width, threads)
+
+
+@job
+def endless(running: Callable[[], bool]) -> None:
+    """Print numbered lines as fast as it can, until stopped."""
+    for number in itertools.count():
+        if number % 1000 == 0 and not running():
+            break
+        print(number)
+
+
+@job
+def stamps(*, lines: int = 500, pause: float = 0.01, signal: str = "") -> None:
+    """Print the time, again and again; with `signal`, not before there is such a file."""
+    while signal and not Path(signal).exists():
+        time.sleep(0.01)
     for _ in range(lines):
         print(time.monotonic_ns())
         time.sleep(pause)

@@ -1,0 +1,41 @@
+"""What a workload gets, and what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.figures import Figure, Sheet
+from bench.product import Product, running
+from bench.profile import profiled
+from bench.rivals import Floors
+
+
+@dataclass
+class Lab:
+    """The floors (None: not now), whether the workloads are small, and where a profile of the server goes, if any."""
+
+    floors: Floors | None
+    quick: bool = False
+    profile: Path | None = None
+
+    def size(self, usual: int, quick: int) -> int:
+        """How many: the usual size, or the one of `--quick`."""
+        return quick if self.quick else usual
+
+    @contextmanager
+    def product(self, **settings: str) -> Iterator[Product]:
+        """A product of its own, so that no workload finds what another one left."""
+        with running(**settings) as product, profiled(product, self.profile):
+            yield product
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`measure` does one round, the floors first; `figures` are the rows that come of it."""
+
+    name: str
+    measure: Callable[[Lab, Sheet], None]
+    figures: tuple[Figure, ...]
