@@ -21,7 +21,10 @@ LONGEST_PREFIX = 3
 
 
 class Recorder:
-    """The one writer of a run's log in one epoch."""
+    """The one writer of a run's log in one epoch.
+
+    `stored` is told of each append, its end and its number of records; it may wait, and then the run waits.
+    """
 
     def __init__(
         self,
@@ -33,12 +36,17 @@ class Recorder:
         record_bytes: int,
         sleep: Callable[[float], object],
         on_fenced: Callable[[], object],
+        ends: Callable[[], bool] = lambda: False,
+        last_bytes: int = 0,
+        stored: Callable[[int, int], object] = lambda _position, _records: None,
     ) -> None:
         self._log, self._run_id, self._epoch = log, run_id, epoch
         self._masker, self._record_bytes = masker, record_bytes
-        self._sleep, self._on_fenced = sleep, on_fenced
+        self._sleep, self._on_fenced, self._stored = sleep, on_fenced, stored
+        # A run that ends, and would wait for ever to store its last output in a full store, may store so much there.
+        self._ends, self._last_bytes = ends, last_bytes
         self._rest = {Stream.OUT: b"", Stream.ERR: b""}
-        self._line = {Stream.OUT: 1, Stream.ERR: 1}
+        self._line, self._planned = 1, 0
         self._fenced = False
         self.position = 0
 
@@ -68,8 +76,9 @@ class Recorder:
             if start + len(piece) < len(data):
                 piece = piece[: len(piece) - unfinished(piece)]
             start += len(piece)
-            records.append(Record(0, data=piece, stream=stream, time=now, line=self._line[stream]))
-            self._line[stream] += piece.count(b"\n")
+            self._planned += len(piece)
+            records.append(Record(self._planned, data=piece, stream=stream, time=now, line=self._line))
+            self._line += piece.count(b"\n")
         return records
 
     def _store(self, records: list[Record]) -> None:
@@ -80,17 +89,19 @@ class Recorder:
                 count += 1
             try:
                 self._append(records[:count])
+                self._stored(self.position, count)
             except Fenced:
                 self._fenced = True
                 self._on_fenced()
             records = records[count:]
 
     def _append(self, records: list[Record]) -> None:
-        end = self.position + total(records)
+        size, last = total(records), False
+        end = self.position + size
         delay, longest = RETRY_SECONDS
         while self.position < end:
             try:
-                position = self._log.append(self._run_id, self._epoch, self.position, records)
+                position = self._log.append(self._run_id, self._epoch, self.position, records, last=last)
                 if position < self.position:
                     # The store lost a tail (a power cut): readers are told how much.
                     self._log.omit(self._run_id, self._epoch, position, self.position - position)
@@ -101,6 +112,8 @@ class Recorder:
             except StoreUnavailable:
                 self._sleep(delay)
                 delay = min(2 * delay, longest)
+                last = self._ends() and size <= self._last_bytes
+        self._last_bytes -= size if last else 0
 
 
 def unfinished(data: bytes) -> int:

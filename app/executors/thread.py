@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from app.archiver import Archiver
 from app.capture import Capture, Pipe, bind, pipe_processor
 from app.catalog import Job
 from app.config import Settings
@@ -49,7 +50,7 @@ class FlaskThread(threading.Thread):
         super().__init__(name=f"job-{job.name}", daemon=True)
         self._job, self._arguments, self.capture = job, arguments, capture
         self.lease: TokenSource | None = None
-        self._asked = False
+        self._asked = self._returned = False
         self._cancel: Callable[[], object] | None = None
         self.outcome = Outcome(Status.LOST, message="The run's thread ended without a word.")
 
@@ -68,6 +69,11 @@ class FlaskThread(threading.Thread):
     def running(self) -> bool:
         """May the job go on? False once somebody pressed Stop."""
         return not self._asked
+
+    @property
+    def ends(self) -> bool:
+        """Is this the run's end: was it asked to stop, or has the job's code returned?"""
+        return self._asked or self._returned
 
     def stop(self) -> None:
         """Ask the job to stop; an async one is cancelled."""
@@ -96,6 +102,7 @@ class FlaskThread(threading.Thread):
             finally:
                 if self._asked:
                     self.outcome = replace(self.outcome, status=Status.STOPPED)
+                self._returned = True
                 self.capture.close()
                 bind(None)
 
@@ -153,9 +160,11 @@ class ThreadExecutor:
 
     name = "thread"
 
-    def __init__(self, settings: Settings, stack: Stack, log: Log, runs: Runs, credentials: Credentials) -> None:
+    def __init__(
+        self, settings: Settings, stack: Stack, log: Log, runs: Runs, credentials: Credentials, archiver: Archiver
+    ) -> None:
         self._settings, self._stack, self._log, self._runs = settings, stack, log, runs
-        self._credentials = credentials
+        self._credentials, self._archiver = credentials, archiver
         self._live: dict[str, tuple[Run, FlaskThread]] = {}
 
     def start(self, run: Run, job: Job, params: dict[str, Any]) -> None:
@@ -172,6 +181,10 @@ class ThreadExecutor:
             record_bytes=self._settings.record_bytes,
             sleep=self._stack.sleep,
             on_fenced=thread.stop,
+            stored=self._archiver.open(run.id).appended,
+            ends=lambda: thread.ends,
+            # What is in the pipe, and as much again until a job that is stopped looks at `running()`.
+            last_bytes=2 * self._settings.pipe_bytes,
         )
         self._live[run.id] = (run, thread)
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from app.config import Settings
@@ -12,7 +12,7 @@ from app.model import Kind, Record, Stream
 from app.stack import Stack
 from app.store.connection import connect, store_errors
 from app.store.lane import Lane, LaneScript
-from app.store.scripts import APPEND, OMIT
+from app.store.scripts import ALWAYS, APPEND, OMIT
 
 Cursor = tuple[int, int]
 LONGEST_WAIT = 1.0
@@ -35,22 +35,35 @@ class Log:
         # A reply may take as long as the wait that was asked for.
         waiter = connect(settings, stack, timeout=settings.redis_timeout + LONGEST_WAIT, connections=1)
         self._waiting_lane = Lane(waiter, stack.permits(1))
+        self._append_last = LaneScript(self._lane, ALWAYS + APPEND)
         self._append, self._omit = LaneScript(self._lane, APPEND), LaneScript(self._lane, OMIT)
         self._wake_key = f"wake:{node}"
         self._woken: bytes | str = "$"
+        self._appended: Callable[[str, Sequence[Record]], object] = lambda _run_id, _records: None
 
-    def append(self, run_id: str, epoch: int, expected: int, records: Sequence[Record]) -> int:
+    def on_append(self, function: Callable[[str, Sequence[Record]], object]) -> None:
+        """Have `function` called with what this process stores, as soon as it is stored."""
+        self._appended = function
+
+    def append(
+        self, run_id: str, epoch: int, expected: int, records: Sequence[Record], *, last: bool = False
+    ) -> int:
         """Write output records that follow each other from byte `expected` on; answers the position now.
 
-        Another answer than the end of the last record means that nothing was written.
+        Another answer than the end of the last record means that nothing was written. `last` output of a run that ends
+        is stored in a full store too.
 
         Raises: Fenced after the run's end or in another epoch; StoreUnavailable, and then the call may be repeated.
         """
+        script = self._append_last if last else self._append
         args: list[Any] = [epoch, expected]
         for record in records:
             args += (str(record.stream), f"{record.time:.3f}", record.line, record.data)
         with store_errors():
-            return self._answer(self._append([f"run:{run_id}", log_key(run_id)], args))
+            position = self._answer(script([f"run:{run_id}", log_key(run_id)], args))
+        if position == records[-1].position:
+            self._appended(run_id, records)
+        return position
 
     def omit(self, run_id: str, epoch: int, expected: int, length: int) -> int:
         """Write that `length` bytes are missing from `expected` on; answers and raises as append."""
@@ -75,6 +88,11 @@ class Log:
         with store_errors():
             found = self._lane.call("XREVRANGE", log_key(run_id), "+", "-", "COUNT", 1)
         return _record(*found[0]).cursor if found else (0, 0)
+
+    def trim(self, run_id: str, cursor: Cursor) -> None:
+        """Delete the records before a cursor; those there and after it stay. A full store does it, too."""
+        with store_errors():
+            self._lane.call("XTRIM", log_key(run_id), "MINID", f"{cursor[0]}-{cursor[1]}")
 
     def wait(self, after: Mapping[str, Cursor], seconds: float, count: int) -> dict[str, list[Record]]:
         """New records of several runs, up to `count` for each; empty after `seconds` (1 at most) or a `wake`."""
