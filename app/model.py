@@ -124,7 +124,8 @@ class Kind(StrEnum):
 class Record:
     """A piece of a run's log; it ends at byte offset `position`, and `sequence` orders those without bytes there.
 
-    `data` is empty but for output; `omitted` counts bytes that are not stored; `line` numbers the first line, from 1.
+    `data` is empty but for output; `line` numbers its first line in the whole output, from 1. `omitted` counts bytes
+    that are not stored, on purpose where `reason` is a text for people, else because they were lost.
     """
 
     position: int
@@ -135,6 +136,7 @@ class Record:
     time: float = 0.0
     line: int = 0
     omitted: int = 0
+    reason: str = ""
 
     @property
     def start(self) -> int:

@@ -24,6 +24,7 @@ def settings_for(valkey: Path, simulator: Simulator, folder: Path) -> dict[str, 
         "REDIS_URL": f"unix://{valkey}",
         "PROVIDER_URL": simulator.url,
         "KEY_DIR": str(folder),
+        "ARCHIVE_DIR": str(folder / "archive"),
         "JOBS": f"jobs,{JOBS}",
     }
 

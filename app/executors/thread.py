@@ -161,7 +161,7 @@ class ThreadExecutor:
     name = "thread"
 
     def __init__(
-        self, settings: Settings, stack: Stack, log: Log, runs: Runs, credentials: Credentials, archiver: Archiver
+        self, settings: Settings, stack: Stack, log: Log, runs: Runs, *, credentials: Credentials, archiver: Archiver
     ) -> None:
         self._settings, self._stack, self._log, self._runs = settings, stack, log, runs
         self._credentials, self._archiver = credentials, archiver
