@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -19,3 +20,9 @@ def processes_of(session: int) -> dict[int, str]:
         if int(of) == session and state != "Z":
             found[int(folder.name)] = command
     return found
+
+
+def memory_of(process: int) -> int:
+    """What a process holds in memory now, in bytes."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

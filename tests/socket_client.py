@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -61,6 +62,13 @@ class SocketClient:
             self._socket.send("41")
         self._socket.close(timeout=1)
         self._thread.join(10)
+
+    def cut(self) -> None:
+        """Lose the connection without a word."""
+        connection = self._socket.sock
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _packet(self) -> str:
         packet = self._socket.recv()
