@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,16 +13,15 @@ from flask import Flask, request
 from flask_socketio import ConnectionRefusedError as Refused
 from flask_socketio import SocketIO, join_room
 
-from app import auth, rights
+from app import audit, auth, rights, visitors
 from app.console import Console
 from app.errors import BadRequest, LoginRequired, NotFound, RealtimeError, StoreUnavailable
-from app.follow import Piece, Viewer
+from app.follow import Viewer
 from app.model import User
+from app.wire import Wire
 
 logger = logging.getLogger(__name__)
 
-# Packets that may wait in a socket's own queue, which knows no limit; a packet is 256 KiB at most.
-QUEUE_PACKETS = 4
 SOCKET_VIEWERS = 32
 SWEEP_SECONDS = 2.0
 TEXT_LENGTH = 200
@@ -43,8 +43,10 @@ class Door:
     def __init__(self, app: Flask, socketio: SocketIO) -> None:
         self._console: Console = app.extensions["console"]
         self._window = app.extensions["settings"].window_bytes
-        self._socketio = socketio
+        self._socketio, self._wire = socketio, Wire(socketio.server)
         self._pages: dict[str, Page] = {}
+        self._user_sockets = app.extensions["settings"].user_sockets
+        self._open: Counter[str] = Counter()
         socketio.on_event("connect", self._connect)
         socketio.on_event("disconnect", self._disconnect)
         for name in ("start_request", "stop_request", "watch", "unwatch"):
@@ -53,16 +55,26 @@ class Door:
         socketio.server.on("ack", self._ack, namespace="/")
 
     def _connect(self, *_auth: object) -> None:
+        visitors.arrive(request.environ, "socket:connect")
         try:
             user = rights.require(auth.current_user(), rights.DOORS["socket:connect"])
         except LoginRequired:
             raise Refused("login_required") from None
+        if self._open[user.id] >= self._user_sockets:
+            audit.denied("too_many", user.id)
+            raise Refused("too_many", {"message": f"You have {self._user_sockets} pages open already: close some."})
         self._pages[_sid()] = Page(auth.session_key(), user)
+        self._open[user.id] += 1
         join_room(f"session:{auth.session_key()}")
 
     def _disconnect(self, *_reason: object) -> None:
         page = self._pages.pop(_sid(), None)
-        for viewer in page.viewers.values() if page else ():
+        if page is None:
+            return
+        self._open[page.user.id] -= 1
+        if not self._open[page.user.id]:
+            del self._open[page.user.id]
+        for viewer in page.viewers.values():
             viewer.close()
 
     def _answering(
@@ -70,6 +82,7 @@ class Door:
     ) -> Callable[..., Any]:
         @functools.wraps(handle)
         def answer(*args: Any) -> dict[str, Any] | None:
+            visitors.arrive(request.environ, f"socket:{name}")
             try:
                 page = self._pages.get(_sid())
                 found = handle(page, self._user(page, name), _message(name, args))
@@ -119,7 +132,8 @@ class Door:
         return self._watching(page, user, _run_id(message), after, bool(message.get("ack")))
 
     def _watching(self, page: Page, user: User, run_id: str, after: int, acknowledges: bool) -> dict[str, Any]:
-        sid = _sid()
+        sid, wire = _sid(), self._wire
+        address = wire.address(sid)
         before = page.viewers.pop(run_id, None)
         if before is not None:
             before.close()
@@ -129,9 +143,9 @@ class Door:
             user,
             run_id,
             after,
-            send_output=lambda piece: self._output(sid, run_id, piece),
+            send_output=lambda piece: wire.output(address, run_id, piece),
             send_status=lambda run: self._socketio.emit("status", {"run": run.as_dict()}, to=sid),
-            has_room=lambda: self._has_room(sid),
+            has_room=lambda: wire.has_room(address),
             window=self._window if acknowledges else None,
         )
         page.viewers[run_id] = viewer
@@ -160,17 +174,6 @@ class Door:
         if viewer is not None:
             viewer.acknowledge(position)
         return None
-
-    def _output(self, sid: str, run_id: str, piece: Piece) -> None:
-        message = {"run": run_id, "data": piece.text, "start": piece.start, "position": piece.position}
-        if piece.omitted:
-            message["omitted"] = piece.omitted
-        self._socketio.emit("output", message, to=sid)
-
-    def _has_room(self, sid: str) -> bool:
-        server = self._socketio.server
-        socket = server.eio.sockets.get(server.manager.eio_sid_from_sid(sid, "/"))
-        return socket is None or socket.queue.qsize() < QUEUE_PACKETS
 
     def end_session(self, session: str) -> None:
         """Disconnect the sockets of a session that has ended."""

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
-import logging
+import functools
 import sys
-from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
 from flask_socketio import SocketIO
 
-from app import auth, capture, events, headers, keys, views
+from app import audit, auth, capture, events, headers, keys, logs, views, visitors
+from app.archiver import Archiver
 from app.catalog import Catalog
 from app.config import Settings
 from app.console import Console
 from app.credentials import Credentials
-from app.errors import RealtimeError
+from app.executors.base import Executor
 from app.executors.thread import ThreadExecutor
 from app.follow import Followers
-from app.model import Status, new_id
+from app.health import Health
+from app.lease import Leases
+from app.model import new_id
 from app.output import Output
 from app.provider import Provider
-from app.stack import SWITCH_SECONDS, Stack, make_stack
-from app.store.connection import connect
+from app.readiness import Readiness
+from app.retention import Retention
+from app.stack import SWITCH_SECONDS, make_stack
+from app.store.archive import FolderArchive
+from app.store.connection import connect, trouble
+from app.store.ended import EndedRuns
 from app.store.log import Log
+from app.store.pulse import Pulse
 from app.store.runs import Runs
 from app.store.sessions import install_sessions
 from app.store.tokens import TokenStore
+from app.watchdog import Watchdog
 
-logger = logging.getLogger(__name__)
-
-LEASE_SECONDS = 15.0
-RENEW_SECONDS = 5.0
+VITAL_SECONDS = 2.0
+VITAL_CONNECTIONS = 3
 PING_SECONDS = 6
+MESSAGE_BYTES = 262_144
 
 
 def create_app(settings: Settings) -> Flask:
@@ -45,30 +52,56 @@ def create_app(settings: Settings) -> Flask:
     stack = make_stack(settings.async_stack)
     stack.listen()
     made = keys.load_keys(settings)
-    client = connect(settings, stack)
+    client = connect(settings, stack, fail_fast=True)
+    # On connections of their own: proofs of life wait for nobody.
+    vital = connect(settings, stack, timeout=min(VITAL_SECONDS, settings.redis_timeout), connections=VITAL_CONNECTIONS)
     node = new_id()
+    logs.always(node=node)
     runs = Runs(client)
     log = Log(settings, stack, node)
-    output = Output(log)
+    archive = FolderArchive(settings.archive_folder)
+    archiver = Archiver(settings, stack, log, archive)
+    health = Health(stack, Pulse(vital, node).beat, (lambda: archiver.trouble,))
+    output = Output(settings, stack, log, archive)
     provider = Provider(settings)
     credentials = Credentials(settings, stack, provider, TokenStore(client, made.fernet))
     catalog = Catalog(settings, executors=("thread",))
-    executors = {"thread": ThreadExecutor(settings, stack, log, runs, credentials)}
+    executors = {"thread": ThreadExecutor(settings, stack, log, runs, credentials=credentials, archiver=archiver)}
+    followers = Followers(
+        stack,
+        log,
+        output,
+        runs,
+        is_local=lambda run_id: executors["thread"].local(run_id) is not None,
+        message_bytes=min(MESSAGE_BYTES, settings.window_bytes // 2),
+    )
+    log.on_append(followers.heard)
+    runs.on_change(followers.stir)
     console = Console(
         stack=stack,
         catalog=catalog,
         executors=executors,
         runs=runs,
         output=output,
-        followers=Followers(stack, log, output, runs),
+        followers=followers,
+        health=health,
         node=node,
     )
 
     app = Flask(__name__)
     app.config.update(SECRET_KEY=made.secret_key, MAX_CONTENT_LENGTH=1_048_576)
     sessions = install_sessions(app, settings, client)
+    watchdog = Watchdog(settings.watchdog_seconds)
+    readiness = Readiness(watchdog.trouble, lambda: trouble(client))
     app.extensions.update(
-        settings=settings, stack=stack, console=console, credentials=credentials, provider=provider, on_logout=[]
+        settings=settings,
+        stack=stack,
+        console=console,
+        health=health,
+        credentials=credentials,
+        provider=provider,
+        readiness=readiness,
+        on_logout=[],
     )
     headers.register(app)
     views.register(app)
@@ -85,26 +118,22 @@ def create_app(settings: Settings) -> Flask:
         ping_timeout=PING_SECONDS,
     )
     wsgi: Any = app
-    wsgi.wsgi_app = headers.around(app.wsgi_app)
+    wsgi.wsgi_app = visitors.around(headers.around(app.wsgi_app), settings.origins)
     door = events.Door(app, socketio)
     app.extensions["on_logout"].append(door.end_session)
-    app.extensions["shutdown"] = executors["thread"].shutdown
+    app.extensions["shutdown"] = readiness.before_stop(functools.partial(_end_runs, console, executors["thread"]))
+    watchdog.watch(stack)
     stack.spawn(door.sweep, sessions.alive, stack.sleep)
-    stack.spawn(_keep_lease, stack, runs, node, lambda run_id: executors["thread"].local(run_id) is not None)
+    retention = Retention(
+        settings, stack, runs=runs, ended=EndedRuns(client), archive=archive, archiver=archiver, node=node
+    )
+    stack.spawn(retention.keep)
+    stack.spawn(audit.tell_repetitions, stack.sleep)
+    Leases(stack, Runs(vital), executors["thread"]).keep()
+    health.keep()
     return app
 
 
-def _keep_lease(stack: Stack, runs: Runs, node: str, has: Callable[[str], bool]) -> None:
-    """For ever: prove that this node lives, and record the end of runs whose node gives no such proof."""
-    while True:
-        try:
-            runs.renew(node, LEASE_SECONDS)
-            for run in runs.orphans(node, has):
-                if runs.finish(run.id, None, Status.LOST, message="The server that ran this has gone."):
-                    logger.warning("run %s of job %s is lost: its server has gone", run.id, run.job)
-        except RealtimeError as error:
-            logger.warning("%s", error)
-        except Exception:
-            # A node that stops here would be taken for dead, and its runs for lost.
-            logger.exception("the node's proof of life failed, and goes on")
-        stack.sleep(RENEW_SECONDS)
+def _end_runs(console: Console, executor: Executor, seconds: float) -> None:
+    console.close()
+    executor.shutdown(seconds)

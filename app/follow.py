@@ -1,16 +1,19 @@
-"""Followers: one reader a node waits for the news of all watched runs; each viewer has a position and a window.
+"""Followers: what a node's viewers watch, read once for all of them; each viewer has a position and a window.
 
-A viewer that stops reading costs its position: nothing is queued for it, and it catches up from the log later on.
+What this process stores reaches its viewers as soon as the store has it; one reader a node waits for the news of all
+other watched runs. A viewer that stops reading costs its position: nothing is queued for it, and it catches up from the
+log.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from app.errors import StoreUnavailable
+from app.feed import Feed, Item, Piece, WatchedFeed, items_of, joined
 from app.model import Kind, Record, Run
 from app.output import Output
 from app.stack import Signal, Stack
@@ -18,28 +21,17 @@ from app.store.log import Cursor, Log, total
 from app.store.runs import Runs
 
 logger = logging.getLogger(__name__)
+__all__ = ["Feed", "Followers", "Piece", "Viewer"]
 
 WAIT_SECONDS = 1.0
-FEED_BYTES = 2_097_152
 READ_RECORDS = 16
 READ_BYTES = 1_048_576
 MOST_RECORDS = 1024
 # What a record holds in a flood, and the least that is reckoned for one: most are a line or two.
 FULL_RECORD = 65_536
 SMALL_RECORD = 256
-MESSAGE_BYTES = 262_144
 ROOM_POLL_SECONDS = 0.003
 RETRY_SECONDS = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Output as a viewer gets it: text of the bytes from `start` to `position`; `omitted` counts bytes not stored."""
-
-    start: int
-    position: int
-    text: str
-    omitted: int = 0
 
 
 @dataclass(eq=False)
@@ -59,9 +51,12 @@ class Viewer:
     wake: Signal
     acknowledged: int = 0
     closed: bool = False
+    # It stands at the end of its feed and waits: whoever brings news may send them.
     hungry: bool = False
     cursor: Cursor = (0, 0)
     typical: int = FULL_RECORD
+    needs: int = 1
+    stirred: int = 0
 
     @property
     def allowance(self) -> int:
@@ -76,7 +71,14 @@ class Viewer:
         """The viewer has shown everything up to `position`; late, repeated or wrong ones change nothing."""
         if self.acknowledged < position <= self.position:
             self.acknowledged = position
-            self.wake.set()
+            if not self.hungry:
+                self.wake.set()
+
+    def send(self, item: Item) -> None:
+        """Send a piece, and stand after it."""
+        if item.piece is not None:
+            self.send_output(item.piece)
+        self.position, self.cursor = max(self.position, item.cursor[0]), item.cursor
 
     def close(self) -> None:
         """Nothing more is sent."""
@@ -84,78 +86,84 @@ class Viewer:
         self.wake.set()
 
 
-@dataclass(eq=False)
-class Feed:
-    """A watched run on this node: its newest records, read once for all viewers that wait for news."""
-
-    before: Cursor
-    records: deque[Record] = field(default_factory=deque)
-    size: int = 0
-    viewers: list[Viewer] = field(default_factory=list)
-
-    @property
-    def last(self) -> Cursor:
-        """Where the next read goes on."""
-        return self.records[-1].cursor if self.records else self.before
-
-    @property
-    def hungry(self) -> bool:
-        """Does a viewer wait for news? Else nobody reads: viewers that are behind read the log by themselves."""
-        return any(viewer.hungry for viewer in self.viewers)
-
-    def extend(self, records: list[Record]) -> None:
-        """Add news; the oldest goes beyond 2 MiB."""
-        for record in records:
-            self.records.append(record)
-            self.size += len(record.data)
-        while self.size > FEED_BYTES and len(self.records) > 1:
-            oldest = self.records.popleft()
-            self.size -= len(oldest.data)
-            self.before = oldest.cursor
-        for viewer in self.viewers:
-            viewer.hungry = False
-            viewer.wake.set()
-
-    def after(self, cursor: Cursor) -> list[Record] | None:
-        """The records after `cursor`; None where the log has to be asked."""
-        if not self.before <= cursor <= self.last:
-            return None
-        fresh: list[Record] = []
-        for record in reversed(self.records):
-            if record.cursor <= cursor:
-                break
-            fresh.append(record)
-        return fresh[::-1]
-
-    def move(self, cursor: Cursor) -> None:
-        """The log ends at `cursor`, where a viewer stands: news begin there."""
-        self.records.clear()
-        self.size, self.before = 0, cursor
-
-
 class Followers:
-    """All viewers of this node."""
+    """All viewers of this node; `is_local` tells whether a run's output is stored by this very process."""
 
-    def __init__(self, stack: Stack, log: Log, output: Output, runs: Runs) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        log: Log,
+        output: Output,
+        runs: Runs,
+        *,
+        is_local: Callable[[str], bool],
+        message_bytes: int,
+    ) -> None:
         self._stack, self._log, self._stored, self._runs = stack, log, output, runs
-        self._feeds: dict[str, Feed] = {}
+        self._is_local, self._message_bytes = is_local, message_bytes
+        self._feeds: dict[str, WatchedFeed[Viewer]] = {}
         self._lock = stack.lock()
         self._hungry = stack.signal()
         self._waiting = self._reading = False
+        self._looked = 0.0
 
     def watch(self, viewer: Viewer) -> None:
         """Serve `viewer` from its position on until it is closed or the run has ended."""
         viewer.cursor, viewer.acknowledged = (viewer.position, 0), viewer.position
         self._stack.spawn(self._serve, viewer)
 
-    def _join(self, viewer: Viewer) -> Feed:
+    def heard(self, run_id: str, records: Sequence[Record]) -> None:
+        """These records have just been stored by this process."""
+        feed = self._feeds.get(run_id)
+        if feed is not None:
+            with self._lock:
+                self._news(feed, records)
+
+    def stir(self, run_id: str) -> None:
+        """The run's status, or something else that viewers are told, has just been changed by this process."""
+        feed = self._feeds.get(run_id)
+        if feed is not None:
+            with self._lock:
+                feed.stirred += 1
+                for viewer in feed.viewers:
+                    viewer.wake.set()
+
+    def _news(self, feed: WatchedFeed[Viewer], records: Sequence[Record]) -> None:
+        """Under the lock: send news to all who wait for them; who cannot take them now goes on by itself."""
+        fresh = [record for record in records if record.cursor > feed.last]
+        if not fresh:
+            return
+        items = list(items_of(fresh, fresh[0].start, self._message_bytes))
+        before, size = feed.last, fresh[-1].position - fresh[0].start
+        follows = feed.extend(items) and all(item.piece is not None for item in items)
+        for viewer in feed.viewers:
+            if not viewer.hungry:
+                continue
+            if follows and viewer.cursor == before and viewer.takes(size) and viewer.has_room():
+                self._push(viewer, items)
+            else:
+                viewer.hungry = False
+                viewer.wake.set()
+
+    @staticmethod
+    def _push(viewer: Viewer, items: list[Item]) -> None:
+        try:
+            for item in items:
+                viewer.send(item)
+        except Exception:
+            logger.exception("a viewer of run %s is no longer served", viewer.run_id)
+            viewer.close()
+
+    def _join(self, viewer: Viewer) -> WatchedFeed[Viewer]:
         with self._lock:
-            feed = self._feeds.setdefault(viewer.run_id, Feed(viewer.cursor))
+            feed = self._feeds.setdefault(viewer.run_id, WatchedFeed(viewer.cursor))
+            viewer.stirred = feed.stirred
             feed.viewers.append(viewer)
             if not self._reading:
                 self._reading = True
                 self._stack.spawn(self._read)
-            return feed
+        self._hungry.set()
+        return feed
 
     def _leave(self, viewer: Viewer) -> None:
         with self._lock:
@@ -169,13 +177,11 @@ class Followers:
         """For ever: wait for the news of all runs that somebody waits for."""
         while True:
             with self._lock:
-                after = {run_id: feed.last for run_id, feed in self._feeds.items() if feed.hungry}
-                self._waiting = bool(after)
-            if not after:
-                self._hungry.wait()
-                continue
+                after = {run_id: feed.last for run_id, feed in self._feeds.items() if self._is_waited_for(feed)}
+                remote = {run_id: cursor for run_id, cursor in after.items() if not self._is_local(run_id)}
+                self._waiting = bool(remote)
             try:
-                news = self._log.wait(after, WAIT_SECONDS, READ_RECORDS)
+                news = self._wait(remote, {run_id: after[run_id] for run_id in after.keys() - remote.keys()})
             except StoreUnavailable:
                 self._stack.sleep(RETRY_SECONDS)
                 continue
@@ -188,18 +194,35 @@ class Followers:
                 for run_id, records in news.items():
                     feed = self._feeds.get(run_id)
                     if feed is not None and feed.last == after[run_id]:
-                        feed.extend(records)
+                        self._news(feed, records)
             self._stack.sleep(0)
 
+    def _wait(self, remote: dict[str, Cursor], local: dict[str, Cursor]) -> dict[str, list[Record]]:
+        if remote:
+            news = self._log.wait(remote, WAIT_SECONDS, READ_RECORDS)
+        else:
+            news = {}
+            self._hungry.wait(WAIT_SECONDS if self._feeds else None)
+        if time.monotonic() - self._looked > WAIT_SECONDS:
+            self._looked = time.monotonic()
+            # Other nodes may add notes to the runs of this one, such as that somebody pressed Stop there.
+            news |= {run_id: self._log.read(run_id, cursor, READ_RECORDS) for run_id, cursor in local.items()}
+        return news
+
+    @staticmethod
+    def _is_waited_for(feed: WatchedFeed[Viewer]) -> bool:
+        """Does a viewer wait for news? Else nobody reads: viewers that are behind read the log by themselves."""
+        return any(viewer.hungry for viewer in feed.viewers)
+
     def _serve(self, viewer: Viewer) -> None:
-        feed: Feed | None = None
+        feed: WatchedFeed[Viewer] | None = None
         try:
             while not viewer.closed:
                 try:
                     feed = feed or self._join(viewer)
                     if not viewer.has_room():
                         self._stack.sleep(ROOM_POLL_SECONDS)
-                    elif not viewer.takes(viewer.typical):
+                    elif not viewer.takes(viewer.needs):
                         viewer.wake.wait(WAIT_SECONDS)
                     elif not self._advance(viewer, feed):
                         return
@@ -211,30 +234,57 @@ class Followers:
             viewer.closed = True
             self._leave(viewer)
 
-    def _advance(self, viewer: Viewer, feed: Feed) -> bool:
+    def _advance(self, viewer: Viewer, feed: WatchedFeed[Viewer]) -> bool:
         """Send what comes next, or wait for it; False after the end of the run."""
         with self._lock:
-            records = feed.after(viewer.cursor)
-        if records is None:
-            records = self._read_back(viewer)
-        if not records:
+            # From here on it is not served by whoever brings news.
+            viewer.hungry = False
+            stirred = viewer.stirred != feed.stirred
+            viewer.stirred = feed.stirred
+            items = None if stirred else feed.after(viewer.cursor)
+        if stirred:
+            self._tell_news(viewer, feed)
+        if items is None:
+            items = list(items_of(self._read_back(viewer), viewer.position, self._message_bytes))
+        if not items:
             self._await_news(viewer, feed)
             return True
-        for message in _messages(viewer, records):
-            if isinstance(message, Piece):
-                viewer.send_output(message)
-            else:
-                run = self._runs.get(viewer.run_id)
-                # The record may be ahead of the log: the final status waits until all output before it is sent.
-                if run is not None and (message is Kind.END or not run.status.final):
-                    viewer.send_status(run)
-                if message is Kind.END:
-                    return False
+        return self._send(viewer, items)
+
+    def _send(self, viewer: Viewer, items: list[Item]) -> bool:
+        viewer.needs = 1
+        for item in joined(items, self._message_bytes):
+            size = item.cursor[0] - item.start
+            if not viewer.takes(size):
+                viewer.needs = size
+                break
+            viewer.send(item)
+            if item.kind in (Kind.STATUS, Kind.END):
+                self._tell_status(viewer, ended=item.kind is Kind.END)
+            if item.kind is Kind.END:
+                return False
             if not viewer.has_room():
                 break
         # Whoever puts it on the wire goes before whoever waits for what comes next.
         self._stack.sleep(0)
         return True
+
+    def _tell_status(self, viewer: Viewer, *, ended: bool) -> None:
+        run = self._runs.get(viewer.run_id)
+        # The record may be ahead of the log: the final status waits until all output before it is sent.
+        if run is not None and (ended or not run.status.final):
+            viewer.send_status(run)
+
+    def _tell_news(self, viewer: Viewer, feed: WatchedFeed[Viewer]) -> None:
+        """The run's status, read once for all viewers."""
+        told = feed.told
+        if told is None or told[0] != feed.stirred:
+            stirred, run = feed.stirred, self._runs.get(viewer.run_id)
+            if run is None:
+                return
+            told = feed.told = (stirred, run)
+        if not told[1].status.final:
+            viewer.send_status(told[1])
 
     def _read_back(self, viewer: Viewer) -> list[Record]:
         """Records from the log: about as many as the viewer may get now."""
@@ -244,42 +294,21 @@ class Followers:
             viewer.typical = max(SMALL_RECORD, min(FULL_RECORD, total(records) // len(records)))
         return records
 
-    def _await_news(self, viewer: Viewer, feed: Feed) -> None:
+    def _await_news(self, viewer: Viewer, feed: WatchedFeed[Viewer]) -> None:
         with self._lock:
+            if feed.last > viewer.cursor or viewer.stirred != feed.stirred:
+                return
             if feed.last < viewer.cursor:
                 feed.move(viewer.cursor)
-            elif feed.last > viewer.cursor:
-                return
-            waiting, known = self._waiting, feed.hungry
+                for other in feed.viewers:
+                    # What they wait for has come, by another way.
+                    other.hungry = False
+                    other.wake.set()
+            waiting, known = self._waiting, self._is_waited_for(feed)
             viewer.hungry = True
-        self._hungry.set()
-        if waiting and not known:
-            # The reader waits for other runs' news at this moment: have it wait for this one's too.
-            self._log.wake()
+        if not known and not self._is_local(viewer.run_id):
+            self._hungry.set()
+            if waiting:
+                # The reader waits for other runs' news at this moment: have it wait for this one's too.
+                self._log.wake()
         viewer.wake.wait(WAIT_SECONDS)
-
-
-def _messages(viewer: Viewer, records: list[Record]) -> Iterator[Piece | Kind]:
-    """What to send of `records`, within the viewer's allowance; the viewer's position moves on with each."""
-    texts: list[str] = []
-    start = viewer.position
-    for record in records:
-        if record.kind is Kind.OUTPUT:
-            data = record.data[max(0, viewer.position - record.start) :]
-            if not viewer.takes(len(data)):
-                viewer.typical = max(viewer.typical, min(FULL_RECORD, len(data)))
-                break
-            texts += [data.decode("utf-8", "replace")] if data else []
-        if texts and (record.kind is not Kind.OUTPUT or record.position - start >= MESSAGE_BYTES):
-            position = record.position if record.kind is Kind.OUTPUT else viewer.position
-            viewer.position = position
-            yield Piece(start, position, "".join(texts))
-            texts, start = [], position
-        viewer.position, viewer.cursor = max(record.position, viewer.position), record.cursor
-        if record.kind is Kind.OMITTED:
-            yield Piece(start, viewer.position, "", record.omitted)
-            start = viewer.position
-        elif record.kind is not Kind.OUTPUT:
-            yield record.kind
-    if texts:
-        yield Piece(start, viewer.position, "".join(texts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from app.model import Run, Status, User
@@ -23,6 +23,7 @@ class Runs:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._changed: Callable[[str], object] = lambda _run_id: None
         self._create = client.register_script(CREATE)
         # A status is told even by a full store, so that Stop works there; progress, of which there is no end, is not.
         self._change_status = client.register_script(ALWAYS + CHANGE)
@@ -33,7 +34,7 @@ class Runs:
 
     def create(self, run: Run, key: str | None) -> Run:
         """Store a new run with its lease, or find the one that the same user started with `key` within a day."""
-        keyed = f"key:{run.user.id}:{key}" if key else ""
+        keyed = _key(run.user.id, key) if key else ""
         keys = [keyed, f"run:{run.id}", log_key(run.id), f"user:{run.user.id}:runs", LIVE, _go(run.id), _lease(run.id)]
         times = [run.created, KEY_SECONDS, _milliseconds(LEASE_SECONDS)]
         with store_errors():
@@ -62,11 +63,20 @@ class Runs:
         keys = [f"run:{run_id}", log_key(run_id)]
         script = self._change_status if "status" in values else self._change
         with store_errors():
-            return bool(script(keys=keys, args=[f",{','.join(allowed)},", *_flat(_texts(values))]))
+            return self._told(run_id, script(keys=keys, args=[f",{','.join(allowed)},", *_flat(_texts(values))]))
 
     def finish(self, run_id: str, epoch: int | None, status: Status, **values: Any) -> bool:
         """Give the run its final status; False where it has one, or another epoch."""
         return self._end(self._finish, run_id, "" if epoch is None else epoch, status, values)
+
+    def withdraw(self, run: Run, key: str | None, message: str) -> None:
+        """End a run that never began, if it is stored at all; its `key` may start another."""
+        self.finish(run.id, run.epoch, Status.FAILED, message=message)
+        if key:
+            with store_errors():
+                name = _key(run.user.id, key)
+                if self._client.get(name) == run.id.encode():
+                    self._client.delete(name)
 
     def lose(self, run_id: str, **values: Any) -> bool:
         """Call the run lost, unless it has its final status or a lease."""
@@ -76,7 +86,16 @@ class Runs:
         keys = [f"run:{run_id}", log_key(run_id), LIVE, _go(run_id), _lease(run_id)]
         texts = _texts({"status": status, "ended": time.time(), **values})
         with store_errors():
-            return bool(script(keys=keys, args=[epoch, run_id, *_flat(texts)]))
+            return self._told(run_id, script(keys=keys, args=[epoch, run_id, *_flat(texts)]))
+
+    def on_change(self, function: Callable[[str], object]) -> None:
+        """Have `function` called with the id of each run that this process changes, as soon as that is stored."""
+        self._changed = function
+
+    def _told(self, run_id: str, done: int) -> bool:
+        if done:
+            self._changed(run_id)
+        return bool(done)
 
     def ask_to_stop(self, run_id: str) -> None:
         """Delete the run's go: its executor sees that, wherever it is, and even a full store allows it."""
@@ -115,6 +134,10 @@ class Runs:
 
 def _go(run_id: str) -> str:
     return f"run:{run_id}:go"
+
+
+def _key(user_id: str, key: str) -> str:
+    return f"key:{user_id}:{key}"
 
 
 def _lease(run_id: str) -> str:

@@ -1,0 +1,48 @@
+"""The way of output to a websocket: encoded once for all who watch, and never more of it queued than is told here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from engineio.packet import MESSAGE, Packet
+
+from app.feed import Piece
+
+# Packets that may wait in a socket's own queue, which knows no limit; a packet is 256 KiB at most.
+QUEUE_PACKETS = 4
+_ENCODER = msgspec.json.Encoder()
+
+
+class Wire:
+    """Sends `output` events past the layers that would encode each again for every viewer.
+
+    What goes out is what they would send: a Socket.IO event of the default namespace in an Engine.IO message.
+    """
+
+    def __init__(self, server: Any) -> None:
+        self._engine, self._manager = server.eio, server.manager
+
+    def address(self, sid: str) -> str:
+        """The Engine.IO id of a Socket.IO client."""
+        address: str = self._manager.eio_sid_from_sid(sid, "/")
+        return address
+
+    def output(self, address: str, run_id: str, piece: Piece) -> None:
+        """Send a piece of a run's output."""
+        if piece.encoded is None:
+            piece.encoded = Packet(MESSAGE, f"2{_event(run_id, piece)}")
+        self._engine.send_packet(address, piece.encoded)
+
+    def has_room(self, address: str) -> bool:
+        """May more be sent now? Also where the socket is gone, which is found by sending."""
+        socket = self._engine.sockets.get(address)
+        return socket is None or socket.queue.qsize() < QUEUE_PACKETS
+
+
+def _event(run_id: str, piece: Piece) -> str:
+    message = {"run": run_id, "data": piece.text, "start": piece.start, "position": piece.position}
+    if piece.omitted:
+        message["omitted"] = piece.omitted
+        message["reason"] = piece.reason
+    return _ENCODER.encode(("output", message)).decode()
