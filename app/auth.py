@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import logging
 import re
 import secrets
 from http import HTTPStatus
@@ -13,14 +12,13 @@ from urllib.parse import urlencode, urlsplit
 from flask import Blueprint, Flask, Response, current_app, g, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from app import rights
+from app import audit, rights
 from app.credentials import Credentials
 from app.errors import BadRequest, LoginAgain, RealtimeError
 from app.model import User
 from app.paths import local_path
 from app.provider import Provider
 
-logger = logging.getLogger(__name__)
 bp = Blueprint("auth", __name__)
 
 # Each login that began has a cookie of its own, so that several tabs can log in side by side.
@@ -102,6 +100,7 @@ def redirect_() -> BaseResponse:
     ):
         began = current_app.extensions["logins"].take(state)
     if began is None:
+        audit.denied("login_state")
         raise BadRequest("This login was used before, took too long, or began in another browser.")
     g.target = began.target
     refused = "error" in request.args
@@ -111,7 +110,7 @@ def redirect_() -> BaseResponse:
 
 
 def _refused(error: str) -> Response:
-    logger.info("a login was refused by the provider: %r", error[:100])
+    audit.denied("provider", detail=error)
     name = _settings().provider_name
     if error == "access_denied":
         return _page(403, "You did not log in", f"You did not allow the access at {name}, so nobody is logged in.")
@@ -125,7 +124,7 @@ def _accepted(code: str, verifier: str) -> BaseResponse:
     _credentials().save(user.id, token)
     sessions = _sessions()
     sessions.begin(sessions.current(), {"user": [user.id, user.name, user.email], "logout": secrets.token_urlsafe(16)})
-    logger.info("user %r logged in", user.id)
+    audit.login(user.id)
     return redirect(g.target)
 
 
@@ -137,6 +136,7 @@ def logout() -> Response:
     if user is None:
         return _page(200, ENDED, ENDED_TEXT, target="/")
     if not _meant(session["logout"]):
+        audit.denied("cross_site", user.id, detail=request.headers.get("Referer", ""))
         text = "Please confirm that you want to log out."
         return _page(200, "Log out?", text, label="Log out", address=url_for("auth.logout", key=session["logout"]))
     # The tokens first: where the store fails at them, the visitor is still logged in and can try again.
@@ -144,7 +144,7 @@ def logout() -> Response:
     _sessions().end(session)
     for hook in current_app.extensions["on_logout"]:
         hook(key)
-    logger.info("user %r logged out", user.id)
+    audit.logout(user.id)
     return _page(200, ENDED, ENDED_TEXT, target="/")
 
 
@@ -165,7 +165,8 @@ def _meant(key: str) -> bool:
 @bp.errorhandler(RealtimeError)
 def _failed(error: RealtimeError) -> Response:
     status = 400 if isinstance(error, LoginAgain) else error.http_status
-    logger.info("a login ended with an error: %s", error.code)
+    if request.endpoint == "auth.redirect" and not isinstance(error, BadRequest):
+        audit.denied("login_failed", detail=error.code)
     return _page(
         status, "The login did not work" if request.endpoint != "auth.logout" else "Not logged out", str(error)
     )

@@ -21,6 +21,7 @@ ENV_FILE = Path("webexintegration.env")
 # Where container engines put secrets: a file for each setting, by its name in lower case.
 SECRETS_DIR = Path("/run/secrets")
 SHORTEST_SECRET = 16
+SHORTEST_HIDDEN = 10
 LONGEST_SHOWN = 60
 # Settings whose wrong value is not shown: it may hold a password or a key.
 SECRET = frozenset({"client_secret", "secret_key", "token_keys", "redis_url", "redis_password", "client_id"})
@@ -28,6 +29,10 @@ SECRET = frozenset({"client_secret", "secret_key", "token_keys", "redis_url", "r
 
 def _own_redirect(data: dict[str, Any]) -> str:
     return f"http://localhost:{data.get('port', 5000)}/redirect"
+
+
+def _log_format(data: dict[str, Any]) -> str:
+    return "json" if data.get("environment") == "production" else "text"
 
 
 def _number(default: float, low: float, high: float, unit: str, description: str) -> Any:
@@ -53,8 +58,19 @@ class Settings(BaseSettings):
     host: Host = Field("127.0.0.1", description="Address to listen on.")
     port: int = _number(5000, 1, 65535, "", "TCP port to listen on.")
     async_stack: Literal["eventlet", "threading"] = Field("eventlet", description="How the web server waits.")
-    max_connections: int = _number(2000, 10, 100_000, "connections", "Most connections at one time; more wait.")
-    threads: int = _number(200, 4, 10_000, "threads", "Threads that answer, with `ASYNC_STACK=threading`.")
+    max_connections: int = _number(
+        2000, 10, 100_000, "connections", "Most connections at one time; more are answered with 503."
+    )
+    user_sockets: int = _number(100, 1, 100_000, "connections", "Most open pages of one user at one time.")
+    threads: int = _number(
+        200, 4, 10_000, "threads", "Threads that answer, with `ASYNC_STACK=threading`; an open page holds one."
+    )
+    log_format: Literal["text", "json"] = Field(
+        default_factory=_log_format, description="How the log is written; empty: `json` in production, else `text`."
+    )
+    watchdog_seconds: float = _number(
+        2.0, 0.1, 3600, "seconds", "The log says what holds the web server up for longer than this."
+    )
     # Login
     client_id: str = Field("", description="OAuth client id of the integration; empty: the local stand-in is used.")
     client_secret: SecretStr = Field(SecretStr(""), description="OAuth client secret of the integration.")
@@ -93,19 +109,53 @@ class Settings(BaseSettings):
     jobs: Annotated[tuple[str, ...], NoDecode] = Field(
         ("jobs",), description="Folders and modules with jobs, separated by commas."
     )
+    stop_grace: int = _number(
+        3, 1, 600, "seconds", "Time that runs have to end when the server is told to stop; then they are lost."
+    )
     node_runs: int = _number(100, 1, 10_000, "runs", "Most runs of a web process at one time.")
     # Output
     record_bytes: int = _number(65_536, 1024, 1_048_576, "bytes", "Most output in one record.")
     pipe_bytes: int = _number(
         4_194_304, 65_536, 1 << 30, "bytes", "Output that may wait for the log; beyond it the job waits."
     )
+    hot_megabytes: float = _number(
+        16, 0.25, 65_536, "megabytes", "Newest output of a run that Redis holds; older output goes to the archive."
+    )
+    run_megabytes: float = _number(
+        256, 0.5, 1_048_576, "megabytes", "Most output kept of a run: half of it from the beginning, half from the end."
+    )
+    archive_dir: str = Field(
+        "", description="Folder for older output, the same for all servers of one store; empty: `DATA_DIR/archive`."
+    )
+    archive_minutes: float = _number(
+        10, 0, 10_080, "minutes", "Time after a run's end until the rest of its output goes to the archive."
+    )
+    keep_days: float = _number(30, 0, 36_500, "days", "How long an ended run is kept, with its output; 0: for ever.")
+    keep_runs: int = _number(
+        1000, 0, 1_000_000, "runs", "Most runs kept of each user; the oldest that ended go first; 0: all."
+    )
     window_bytes: int = _number(1_048_576, 65_536, 1 << 30, "bytes", "Output sent to a viewer before it acknowledges.")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What nobody may read in a log."""
+        held = (self.client_secret, self.secret_key, self.redis_password, *self.token_keys)
+        found = [each.get_secret_value() for each in held]
+        # A password in REDIS_URL.
+        found.append(urlsplit(self.redis_url).password or "")
+        # Shorter ones are no secrets, and hiding them would hide words.
+        return tuple(each for each in found if len(each) > SHORTEST_HIDDEN)
 
     @property
     def origins(self) -> tuple[str, ...]:
         """The origins that may open the websocket; never empty."""
         visitors = urlsplit(self.redirect_uri)
         return self.allowed_origins or (f"{visitors.scheme}://{visitors.netloc}",)
+
+    @property
+    def archive_folder(self) -> Path:
+        """The folder of older output."""
+        return Path(self.archive_dir) if self.archive_dir else self.data_dir / "archive"
 
     @field_validator("allowed_origins", "jobs", "token_keys", mode="before")
     @classmethod
@@ -120,6 +170,8 @@ class Settings(BaseSettings):
             raise ValueError("CLIENT_ID: missing, but CLIENT_SECRET is set: the two go together")
         if self.redis_password.get_secret_value() and not self.redis_url:
             raise ValueError("REDIS_URL: missing, but REDIS_PASSWORD is set: the embedded Valkey has none")
+        if self.run_megabytes < 2 * self.hot_megabytes:
+            raise ValueError("RUN_MEGABYTES: expected at least twice HOT_MEGABYTES")
         if 0 < len(self.secret_key.get_secret_value()) < SHORTEST_SECRET:
             raise ValueError(f"SECRET_KEY: expected at least {SHORTEST_SECRET} characters")
         if self.environment == "production":

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from app import rights
+from app import audit, rights
 from app.catalog import Catalog, Job
-from app.errors import BadRequest, NotFound, RealtimeError, StoreUnavailable
+from app.errors import BadRequest, NotFound, RealtimeError, ServerStopping, StoreUnavailable
 from app.executors.base import Executor
 from app.follow import Followers, Piece, Viewer
+from app.health import Health
 from app.model import Kind, Run, Status, User, new_id
 from app.output import Output
 from app.rights import Action
@@ -23,6 +24,7 @@ RUN_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 KEY_LENGTH = 128
 LIVE = (Status.QUEUED, Status.RUNNING)
 READ_RECORDS = 32
+RETRY_SECONDS = 1.0
 
 
 class Console:
@@ -37,10 +39,12 @@ class Console:
         runs: Runs,
         output: Output,
         followers: Followers,
+        health: Health,
         node: str,
     ) -> None:
         self._stack, self._catalog, self._executors = stack, catalog, executors
         self._runs, self._stored, self._followers, self._node = runs, output, followers, node
+        self._health, self._closing = health, False
 
     def jobs(self, user: User | None) -> list[Job]:
         """The catalogue."""
@@ -65,9 +69,12 @@ class Console:
     def start(self, user: User | None, name: str | None, params: Mapping[str, object], key: str | None = None) -> Run:
         """Start a job; None: the example. The same `key` by the same user is the same run.
 
-        Raises: NotFound, JobBroken, InvalidParameters, TooMany, StoreUnavailable.
+        Raises: NotFound, JobBroken, InvalidParameters, TooMany, StoreUnavailable, ServerStopping.
         """
         user = rights.require(user, Action.START)
+        if self._closing:
+            raise ServerStopping("The server is stopping. Please press Start again when it is back.")
+        self._health.check()
         if key is not None and not 0 < len(key) <= KEY_LENGTH:
             raise BadRequest(f"key: a text of 1 to {KEY_LENGTH} characters")
         self._refresh()
@@ -85,9 +92,15 @@ class Console:
             epoch=1,
             node=self._node,
         )
-        stored = self._runs.create(run, key)
+        try:
+            stored = self._runs.create(run, key)
+        except StoreUnavailable:
+            # It may be stored all the same, with only the answer lost.
+            self._stack.spawn(self._withdraw, run, key)
+            raise
         if stored.id != run.id:
             return stored
+        audit.start(user.id, run.id, job.name, params)
         try:
             self._executors[job.executor].start(run, job, values)
         except Exception as error:
@@ -97,9 +110,23 @@ class Console:
             raise
         return self._runs.get(run.id) or run
 
+    def _withdraw(self, run: Run, key: str | None) -> None:
+        while True:
+            try:
+                self._runs.withdraw(run, key, "The storage did not answer in time, so this was not started.")
+            except StoreUnavailable:
+                self._stack.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    def close(self) -> None:
+        """Start no more runs."""
+        self._closing = True
+
     def stop(self, user: User | None, run_id: str) -> Run:
         """Ask a run to stop; one that has ended stays as it is."""
         run = self._own(user, Action.STOP, run_id)
+        audit.stop(user.id if user else "", run_id, run.job)
         executor = self._executors.get(run.executor)
         if executor is not None:
             executor.stop(run_id)
@@ -151,7 +178,8 @@ class Console:
 
     def output(self, user: User | None, run_id: str) -> Iterator[bytes]:
         """All bytes of a run's output that are stored now; what is known to be missing is said in the text."""
-        self._own(user, Action.DOWNLOAD, run_id, local=False)
+        run = self._own(user, Action.DOWNLOAD, run_id, local=False)
+        audit.download(user.id if user else "", run_id, run.job)
         return self._output(run_id)
 
     def _output(self, run_id: str) -> Iterator[bytes]:

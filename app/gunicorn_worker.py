@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import resource
 import signal
 import socket
 import struct
@@ -21,16 +22,75 @@ import eventlet
 import eventlet.hubs
 from eventlet.greenio import GreenSocket
 from eventlet.wsgi import WSGI_LOCAL
+from gunicorn.glogging import Logger
+from gunicorn.util import write
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.gthread import ThreadWorker
 
+from app import headers, logs
+
 # A client that neither sends nor takes a byte for so long is gone; websockets ping each other more often.
 STALLED_SECONDS = 60
-# The master kills at its graceful timeout: all is done a little before. Runs have the first part of the time.
+# The master kills at its graceful timeout, which is longer than STOP_GRACE: all is done a little before.
 MARGIN_SECONDS = 0.5
-RUNS_SHARE = 0.6
 # What runs wrote last is on its way to the viewers.
 LAST_WORDS_SECONDS = 0.2
+# Beyond the limit so many are told so at a time, each has so long to say what it wants, and the rest are cut off.
+REFUSALS = 100
+REFUSAL_SECONDS = 2.0
+# Whoever watches the server is answered all the same.
+ALWAYS_ANSWERED = ("/healthz", "/readyz")
+# What the store, pipes of runs and job files need besides connections.
+OTHER_FILES = 500
+FULL = b"This server has as many visitors as it can hold. Please try again in a while.\n"
+FULL_HEADERS = {
+    **headers.HEADERS,
+    "Cache-Control": "no-store",
+    "Connection": "close",
+    "Content-Length": str(len(FULL)),
+    "Content-Security-Policy": headers.BARE_POLICY,
+    "Content-Type": "text/plain; charset=utf-8",
+    "Retry-After": "5",
+}
+
+
+class TextLog(Logger):  # type: ignore[misc] # gunicorn has no types
+    """gunicorn's log as the product's, of which the settings name the format."""
+
+    style = "text"
+
+    def setup(self, cfg: Any) -> None:
+        """As the base; what it has set up is replaced."""
+        super().setup(cfg)
+        logs.configure(self.style)
+
+
+class JsonLog(TextLog):
+    """The same as JSON."""
+
+    style = "json"
+
+
+def _room(worker: Any) -> int:
+    """How many connections there can be: what was asked for, or what the system's limit of open files allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    asked: int = worker.cfg.worker_connections
+    room = asked if hard == resource.RLIM_INFINITY else max(10, min(asked, hard - OTHER_FILES - REFUSALS))
+    if room < asked:
+        worker.log.warning(
+            "MAX_CONNECTIONS is %d, but this process may open %d files only (ulimit -Hn): more than %d connections"
+            " are refused",
+            asked,
+            hard,
+            room,
+        )
+    return room
+
+
+def _refuse(client: Any) -> None:
+    head = "".join(f"{name}: {value}\r\n" for name, value in FULL_HEADERS.items())
+    write(client, f"HTTP/1.1 503 Service Unavailable\r\n{head}\r\n".encode() + FULL)
 
 
 def _upgrades(request: Any) -> bool:
@@ -44,11 +104,12 @@ def _cut(client: Any) -> None:
 
 
 def _end_runs(worker: Any) -> None:
-    shutdown: Callable[[float], object] | None = getattr(worker.wsgi, "extensions", {}).get("shutdown")
+    extensions: dict[str, Any] = getattr(worker.wsgi, "extensions", {})
+    shutdown: Callable[[float], object] | None = extensions.get("shutdown")
     if shutdown is None:
         return
     try:
-        shutdown(worker.cfg.graceful_timeout * RUNS_SHARE)
+        shutdown(min(extensions["settings"].stop_grace, worker.cfg.graceful_timeout - MARGIN_SECONDS))
     except Exception:
         worker.log.exception("The runs could not be ended.")
 
@@ -68,7 +129,7 @@ class _QuietWebsockets:
 
 
 class EventletWorker(AsyncWorker):  # type: ignore[misc] # gunicorn has no types
-    """Serves each connection in a greenlet; connections beyond `worker_connections` wait."""
+    """Serves each connection in a greenlet; those beyond `worker_connections` are answered with 503."""
 
     alive: bool
     wsgi: Any
@@ -77,7 +138,10 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc] # gunicorn has no types
         """Start with a hub of this process, not the master's; os.sendfile cannot wait on green sockets."""
         eventlet.hubs.use_hub()
         self.cfg.set("sendfile", False)
-        self._pool = eventlet.GreenPool(self.worker_connections)
+        self._most = _room(self)
+        self._pool = eventlet.GreenPool(self._most + REFUSALS)
+        # Those that came when there were enough.
+        self._refused: set[Any] = set()
         # Open connections, and whether each may be cut: it is idle, or a websocket.
         self._cuttable: dict[Any, bool] = {}
         super().init_process()
@@ -122,19 +186,32 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc] # gunicorn has no types
                 self.log.exception("A connection could not be accepted.")
                 eventlet.sleep(0.5)
                 continue
+            if not self._pool.free():
+                client.close()
+                continue
             self._pool.spawn_n(self._serve, listener, client, address)
 
     def _serve(self, listener: Any, client: Any, address: Any) -> None:
+        full = len(self._cuttable) - len(self._refused) >= self._most
         client.settimeout(STALLED_SECONDS)
         self._cuttable[client] = True
+        if full:
+            self._refused.add(client)
+            hurry = eventlet.spawn_after(REFUSAL_SECONDS, _cut, client)
         try:
             self.handle(listener, client, address)
         finally:
             del self._cuttable[client]
+            if full:
+                self._refused.discard(client)
+                hurry.cancel()
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         """As the base, noting whether the request ends by itself."""
         WSGI_LOCAL.already_handled = False
+        if sock in self._refused and req.path not in ALWAYS_ANSWERED:
+            _refuse(sock)
+            raise StopIteration
         self._cuttable[sock] = _upgrades(req)
         try:
             return super().handle_request(listener_name, req, sock, addr)
@@ -162,6 +239,9 @@ class ThreadsWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def init_process(self) -> None:
         """As the base."""
         self._websockets: set[Any] = set()
+        # Each holds a thread; without one left nobody would be answered.
+        self._most_websockets = self.cfg.threads - max(2, self.cfg.threads // 10)
+        self.worker_connections = _room(self)
         super().init_process()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -197,9 +277,12 @@ class ThreadsWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         return super().handle(conn)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
-        """As the base, noting websockets."""
+        """As the base, noting websockets; those beyond the limit are answered with 503."""
         if not _upgrades(req):
             return super().handle_request(req, conn)
+        if len(self._websockets) >= self._most_websockets:
+            _refuse(conn.sock)
+            return False
         self._websockets.add(conn.sock)
         try:
             return super().handle_request(req, conn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import signal
 import socket
@@ -17,21 +18,26 @@ from urllib.parse import urlsplit
 
 import requests
 
+from app import logs
 from app.children import Child, ChildFailed
 from app.config import Settings, child_environment
 from app.embedded import EmbeddedStore
 from app.errors import ConfigError
 from app.keys import load_keys
 
+logger = logging.getLogger(__name__)
+
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 30.0
 # A store may have much to load.
 STORE_SECONDS = 300.0
 WATCH_SECONDS = 0.2
-GRACE_SECONDS = 3
-STOP_SECONDS = {"web server": 4.5, "Webex stand-in": 1.0, "embedded Valkey": 2.5}
+# The web server's time for viewers and connections, after that for runs.
+AFTER_RUNS_SECONDS = 2
+STOP_SECONDS = {"Webex stand-in": 1.0, "embedded Valkey": 2.5}
 STAND_IN_READY = b"Webex stand-in ready at "
 WORKERS = {"eventlet": "EventletWorker", "threading": "ThreadsWorker"}
+LOGS = {"text": "TextLog", "json": "JsonLog"}
 
 
 class StopRequested(Exception):
@@ -87,7 +93,7 @@ class Launcher:
         if self._stopping:
             _say("\nStopping ...")
         for child in reversed(self._children):
-            child.stop(STOP_SECONDS[child.name])
+            child.stop(STOP_SECONDS.get(child.name) or _graceful_seconds(self._settings) + 1.5)
         if self._stopping:
             _say("Stopped.")
 
@@ -149,12 +155,21 @@ def launch(settings: Settings) -> int:
     try:
         Launcher(settings).run()
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+        _complain(settings, str(error))
         return 2
     except ChildFailed as error:
-        sys.stderr.write(f"{error} Everything has been stopped.\n")
+        _complain(settings, f"{error} Everything has been stopped.")
         return 1
     return 0
+
+
+def _complain(settings: Settings, text: str) -> None:
+    """One line on stderr: a record where programs read the log, else the bare sentence."""
+    if settings.log_format == "json":
+        logs.configure("json")
+        logger.critical("%s", text)
+    else:
+        sys.stderr.write(f"{text}\n")
 
 
 def serve(settings: Settings) -> NoReturn:
@@ -167,14 +182,19 @@ def serve(settings: Settings) -> NoReturn:
     os.execv(command[0], command)  # noqa: S606 - this very Python
 
 
+def _graceful_seconds(settings: Settings) -> int:
+    return settings.stop_grace + AFTER_RUNS_SECONDS
+
+
 def _web_command(settings: Settings) -> list[str]:
     options = {
         "worker-class": f"app.gunicorn_worker.{WORKERS[settings.async_stack]}",
+        "logger-class": f"app.gunicorn_worker.{LOGS[settings.log_format]}",
         "workers": "1",
         "threads": str(settings.threads),
         "worker-connections": str(settings.max_connections),
         "bind": _address(settings.host, settings.port),
-        "graceful-timeout": str(GRACE_SECONDS),
+        "graceful-timeout": str(_graceful_seconds(settings)),
         "keep-alive": "20",
         "timeout": "120",
         # Nobody in front of this server is trusted with headers about the visitor.

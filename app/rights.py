@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 
+from app import audit
 from app.errors import LoginRequired, NotFound
 from app.model import Run, User
 
@@ -56,6 +57,7 @@ DOORS: dict[str, Action] = {
     "http:static": Action.PUBLIC,
     "http:views.vendor": Action.PUBLIC,
     "http:views.health": Action.PUBLIC,
+    "http:views.ready": Action.PUBLIC,
     "http:views.index": Action.LIST_JOBS,
     "http:views.job": Action.LIST_JOBS,
     "http:views.run": Action.WATCH,
@@ -67,13 +69,15 @@ DOORS: dict[str, Action] = {
 
 
 def require(user: User | None, action: Action, run: Run | None = None) -> User:
-    """The user, if allowed.
+    """The user, if allowed; the audit record has who was not.
 
     Raises: LoginRequired without a user; NotFound for a foreign run, which so answers like an unknown one.
     """
     if user is None:
+        audit.denied("login_required", run=run.id if run else "")
         raise LoginRequired("Please log in.")
     if not RULES[action](user, run):
+        audit.denied("foreign_run" if run else "forbidden", user.id, run.id if run else "", action)
         raise NotFound("There is no such run.")
     return user
 

@@ -23,12 +23,13 @@ from flask import (
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from app import __version__, auth, rights
+from app import __version__, audit, auth, rights
 from app.assets import Assets
 from app.console import Console
 from app.errors import LoginAgain, LoginRequired, NotFound, RealtimeError
 from app.forms import fields
 from app.model import Run
+from app.readiness import Readiness
 
 Page = tuple[str, int, dict[str, str]]
 bp = Blueprint("views", __name__)
@@ -122,12 +123,25 @@ def health() -> dict[str, str]:
     return {"status": "ok", "version": __version__}
 
 
+@bp.get("/readyz")
+def ready() -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Whether visitors should be sent here; if not, why."""
+    reasons = cast(Readiness, current_app.extensions["readiness"]).reasons()
+    if not reasons:
+        return {"status": "ready", "reasons": []}, int(HTTPStatus.OK), {}
+    headers = {"Retry-After": str(RETRY_SECONDS)}
+    return {"status": "unready", "reasons": reasons}, int(HTTPStatus.SERVICE_UNAVAILABLE), headers
+
+
 def _enter() -> None:
     g.user = None
     if request.endpoint is None:
         return
-    action = rights.action_of(f"http:{request.endpoint}")
+    door = f"http:{request.endpoint}"
+    audit.enter(door)
+    action = rights.action_of(door)
     if action is None:
+        audit.denied("no_row")
         raise NotFound("There is no such page.")
     if action is not rights.Action.PUBLIC:
         g.user = rights.require(auth.current_user(), action)
