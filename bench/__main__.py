@@ -48,6 +48,8 @@ def measure(workloads: Iterable[Workload], lab: Lab, rounds: int) -> list[Round]
     for number in range(1, rounds + 1):
         values: Round = {}
         for workload in workloads:
+            if workload.once and number > 1:
+                continue
             sheet = Sheet()
             workload.measure(lab, sheet)
             values.update(sheet.values)

@@ -6,6 +6,7 @@ work is done or its input ends, and says what it found as a line of JSON.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import select
 import subprocess
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bench.checks import check, undisturbed
-from bench.clients import Page, latencies, text_of, wait_for
+from bench.clients import Page, latencies, read_pieces, text_of, wait_for
 from bench.rivals import Forwarder
 
 
@@ -71,7 +72,32 @@ def floor(orders: dict[str, Any]) -> dict[str, Any]:
     return {"bytes": taken}
 
 
-ROLES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"viewers": viewers, "flood": flood, "floor": floor}
+def reader(orders: dict[str, Any]) -> dict[str, Any]:
+    """A page that watches a run and keeps nothing of it: `ready` after so many bytes; then to the run's end."""
+    page, run = Page(orders["url"], orders["cookie"]), orders["run"]
+    digest = hashlib.sha256()
+    taken = 0
+
+    def take(_now: int, packet: bytes) -> None:
+        nonlocal taken
+        for piece in read_pieces([(0, packet)], run, taken):
+            digest.update(piece.text.encode())
+            taken = piece.position
+
+    page.on_output = take
+    page.watch(run)
+    page.wait(lambda: taken >= orders["bytes"], "the output does not come", 1800)
+    _say("ready")
+    status = page.wait_end(run, 600)
+    return {"bytes": taken, "digest": digest.hexdigest(), "run": status, "ended": page.ended[run][0]}
+
+
+ROLES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "viewers": viewers,
+    "flood": flood,
+    "floor": floor,
+    "reader": reader,
+}
 
 
 class Helper:

@@ -30,9 +30,15 @@ def _flood(lines: int, width: int, threads: int) -> None:
         other.join()
 
 
+def _wait_for(signal: str) -> None:
+    while signal and not Path(signal).exists():
+        time.sleep(0.01)
+
+
 @job
-def flood(*, lines: int = 1_000_000, width: int = 0, threads: int = 1) -> None:
-    """Print numbered lines as fast as it can."""
+def flood(*, lines: int = 1_000_000, width: int = 0, threads: int = 1, signal: str = "") -> None:
+    """Print numbered lines as fast as it can; with `signal`, not before there is such a file."""
+    _wait_for(signal)
     _flood(lines, width, threads)
 
 
@@ -43,19 +49,18 @@ def flood_masked(*, lines: int = 1_000_000, width: int = 0, threads: int = 1) ->
 
 
 @job
-def endless(running: Callable[[], bool]) -> None:
+def endless(running: Callable[[], bool], *, width: int = 0) -> None:
     """Print numbered lines as fast as it can, until stopped."""
     for number in itertools.count():
         if number % 1000 == 0 and not running():
             break
-        print(number)
+        print(f"{number:0{width}d}" if width else number)
 
 
 @job
 def stamps(*, lines: int = 500, pause: float = 0.01, signal: str = "") -> None:
     """Print the time, again and again; with `signal`, not before there is such a file."""
-    while signal and not Path(signal).exists():
-        time.sleep(0.01)
+    _wait_for(signal)
     for _ in range(lines):
         print(time.monotonic_ns())
         time.sleep(pause)
@@ -68,3 +73,28 @@ def burn(running: Callable[[], bool]) -> None:
     while running():
         for _ in range(1000):
             number = (number * 31 + 7) % 1_000_003
+
+
+@job
+def hello() -> None:
+    """Print one line."""
+    print("hello")
+
+
+@job
+def waits(running: Callable[[], bool], *, pause: float = 0.05) -> None:
+    """Look now and then whether to stop; print when it began, and when it saw that."""
+    print(time.monotonic_ns())
+    while running():
+        time.sleep(pause)
+    print(time.monotonic_ns())
+
+
+@job
+def ticks(running: Callable[[], bool], *, pause: float = 0.002) -> None:
+    """Print a numbered line again and again, until stopped."""
+    for number in itertools.count():
+        print(number)
+        time.sleep(pause)
+        if not running():
+            break

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bench.workloads import latency, throughput
+from bench.workloads import control, huge, latency, many, memory, throughput
 from bench.workloads.lab import Lab, Workload
 
-WORKLOADS: dict[str, Workload] = {each.name: each for each in (*throughput.WORKLOADS, *latency.WORKLOADS)}
+_MODULES = (throughput, latency, many, control, memory, huge)
+WORKLOADS: dict[str, Workload] = {each.name: each for module in _MODULES for each in module.WORKLOADS}
 
 __all__ = ["WORKLOADS", "Lab", "Workload"]

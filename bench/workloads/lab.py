@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,8 +35,19 @@ class Lab:
 
 @dataclass(frozen=True)
 class Workload:
-    """`measure` does one round, the floors first; `figures` are the rows that come of it."""
+    """`measure` does one round, the floors first; `figures` are the rows that come of it.
+
+    One that takes long is measured `once` in each run, in its first round.
+    """
 
     name: str
     measure: Callable[[Lab, Sheet], None]
     figures: tuple[Figure, ...]
+    once: bool = False
+
+
+@contextmanager
+def signal_file() -> Iterator[Path]:
+    """A file that is not there yet: jobs of the benchmark wait until somebody makes it."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        yield Path(folder) / "go"

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import statistics
-import tempfile
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 from bench.checks import check, undisturbed
 from bench.clients import latencies
@@ -15,7 +12,7 @@ from bench.figures import PRODUCT, Aim, Figure, Sheet
 from bench.helper import helper
 from bench.product import Product
 from bench.rivals import Forwarder, Naive
-from bench.workloads.lab import Lab, Workload
+from bench.workloads.lab import Lab, Workload, signal_file
 
 LINES, QUICK_LINES = 500, 100
 PAUSE = 0.01
@@ -91,22 +88,22 @@ def viewers(lab: Lab, sheet: Sheet) -> None:
     """A stamped line every 10 ms, seen by 100 viewers in four processes."""
     lines, count = lab.size(LINES, QUICK_LINES), lab.size(100, 12)
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        product = stack.enter_context(lab.product())
-        run = product.page.start("stamps", lines=lines, pause=PAUSE, signal=str(folder / "go"))
+        signal = stack.enter_context(signal_file())
+        # All of them are one person's.
+        product = stack.enter_context(lab.product(USER_SOCKETS="1000"))
+        run = product.page.start("stamps", lines=lines, pause=PAUSE, signal=str(signal))
         product.page.call("unwatch", {"run": run})
         orders = {"url": product.url, "cookie": product.person.cookie, "run": run, "lines": lines, "seconds": 120}
         helpers = [stack.enter_context(helper("viewers", **orders, count=count // HELPERS)) for _ in range(HELPERS)]
         for each in helpers:
             each.ready()
-        (folder / "go").touch()
+        signal.touch()
         found = [one for each in helpers for one in each.result()["latencies"]]
     check(len(found) == count, f"{len(found)} viewers instead of {count}")
     check(all(len(one) == lines for one in found), "a viewer lost lines")
     # The first viewer of each line, and all of them.
     sheet.spread("viewers-first", PRODUCT, [min(times) for times in zip(*found, strict=True)])
     sheet.spread("viewers", PRODUCT, [each for one in found for each in one])
-    sheet.put("viewers-mean", PRODUCT, statistics.fmean(each for one in found for each in one))
 
 
 def _figures(key: str, title: str, p50: float | None, p99: float | None) -> tuple[Figure, ...]:
