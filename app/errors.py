@@ -79,8 +79,15 @@ class TooMany(RealtimeError):
     http_status = 429
 
 
+class ServerStopping(RealtimeError):
+    """The server is about to end and starts no more runs."""
+
+    code = "server_stopping"
+    http_status = 503
+
+
 class StoreUnavailable(RealtimeError):
-    """Redis is out of reach, or full: nothing can be stored now."""
+    """Redis is out of reach, full, or cannot write: nothing can be stored now; the text says why."""
 
     code = "store_unavailable"
     http_status = 503

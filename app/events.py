@@ -17,7 +17,9 @@ from app import audit, auth, rights, visitors
 from app.console import Console
 from app.errors import BadRequest, LoginRequired, NotFound, RealtimeError, StoreUnavailable
 from app.follow import Viewer
+from app.health import Health
 from app.model import User
+from app.stack import Stack
 from app.wire import Wire
 
 logger = logging.getLogger(__name__)
@@ -25,6 +27,7 @@ logger = logging.getLogger(__name__)
 SOCKET_VIEWERS = 32
 SWEEP_SECONDS = 2.0
 TEXT_LENGTH = 200
+GREETING_SECONDS = 0.1
 
 
 @dataclass
@@ -47,6 +50,9 @@ class Door:
         self._pages: dict[str, Page] = {}
         self._user_sockets = app.extensions["settings"].user_sockets
         self._open: Counter[str] = Counter()
+        self._stack: Stack = app.extensions["stack"]
+        self._health: Health = app.extensions["health"]
+        self._health.listen(lambda storage: socketio.emit("storage", storage.as_dict()))
         socketio.on_event("connect", self._connect)
         socketio.on_event("disconnect", self._disconnect)
         for name in ("start_request", "stop_request", "watch", "unwatch"):
@@ -60,12 +66,22 @@ class Door:
             user = rights.require(auth.current_user(), rights.DOORS["socket:connect"])
         except LoginRequired:
             raise Refused("login_required") from None
+        except StoreUnavailable as error:
+            # Who connects while the watch over the store has not seen it yet is told the same.
+            raise Refused("store_unavailable", {**self._health.storage.as_dict(), "reason": str(error)}) from None
         if self._open[user.id] >= self._user_sockets:
             audit.denied("too_many", user.id)
             raise Refused("too_many", {"message": f"You have {self._user_sockets} pages open already: close some."})
         self._pages[_sid()] = Page(auth.session_key(), user)
         self._open[user.id] += 1
         join_room(f"session:{auth.session_key()}")
+        if self._health.storage.reason:
+            self._stack.spawn(self._tell_storage, _sid())
+
+    def _tell_storage(self, sid: str) -> None:
+        # The first packet to a new connection has to be the answer to it, which is sent after `_connect`.
+        self._stack.sleep(GREETING_SECONDS)
+        self._socketio.emit("storage", self._health.storage.as_dict(), to=sid)
 
     def _disconnect(self, *_reason: object) -> None:
         page = self._pages.pop(_sid(), None)

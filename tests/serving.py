@@ -54,6 +54,7 @@ class Page:
         self.statuses: dict[str, dict[str, Any]] = {}
         self.errors: list[dict[str, Any]] = []
         self.gaps: list[dict[str, Any]] = []
+        self.storage: list[dict[str, Any]] = []
         self.changed = threading.Condition()
         cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in person.cookies)
         self.client = SocketClient(url, cookies, self._handle)
@@ -63,6 +64,10 @@ class Page:
             self._output(message)
         elif event == "status":
             self._status(message)
+        elif event == "storage":
+            with self.changed:
+                self.storage.append(message)
+                self.changed.notify_all()
         else:
             with self.changed:
                 self.errors.append(message)
@@ -117,6 +122,14 @@ class Page:
             ended = self.changed.wait_for(lambda: self.statuses.get(run, {}).get("ended") is not None, seconds)
         assert ended, (self.statuses.get(run), self.text(run)[-500:])
         return self.statuses[run]
+
+    def wait_for_storage(self, *, available: bool, seconds: float = 20) -> dict[str, Any]:
+        """Wait until the last news of the store is that it is well, or is not; the news."""
+        with self.changed:
+            assert self.changed.wait_for(
+                lambda: self.storage and self.storage[-1]["available"] is available, seconds
+            ), self.storage
+        return self.storage[-1]
 
     def close(self) -> None:
         """Disconnect."""

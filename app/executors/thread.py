@@ -51,6 +51,7 @@ class FlaskThread(threading.Thread):
         self._job, self._arguments, self.capture = job, arguments, capture
         self.lease: TokenSource | None = None
         self._asked = self._returned = False
+        self._reason = ""
         self._cancel: Callable[[], object] | None = None
         self.outcome = Outcome(Status.LOST, message="The run's thread ended without a word.")
 
@@ -75,8 +76,9 @@ class FlaskThread(threading.Thread):
         """Is this the run's end: was it asked to stop, or has the job's code returned?"""
         return self._asked or self._returned
 
-    def stop(self) -> None:
-        """Ask the job to stop; an async one is cancelled."""
+    def stop(self, reason: str = "") -> None:
+        """Ask the job to stop; an async one is cancelled. The first `reason` goes into the run's message."""
+        self._reason = self._reason or reason
         self._asked = True
         cancel = self._cancel
         if cancel is not None:
@@ -101,7 +103,8 @@ class FlaskThread(threading.Thread):
                 self.capture.wait_for_threads()
             finally:
                 if self._asked:
-                    self.outcome = replace(self.outcome, status=Status.STOPPED)
+                    message = self._reason or self.outcome.message
+                    self.outcome = replace(self.outcome, status=Status.STOPPED, message=message)
                 self._returned = True
                 self.capture.close()
                 bind(None)
@@ -266,9 +269,14 @@ class ThreadExecutor:
     def shutdown(self, seconds: float) -> None:
         """As Executor.shutdown."""
         deadline = time.monotonic() + seconds
-        for _, thread in list(self._live.values()):
-            thread.stop()
         while self._live and time.monotonic() < deadline:
+            # Again and again: one may have been on its way here.
+            for _, thread in list(self._live.values()):
+                if not thread.ends:
+                    thread.stop("The server was stopped.")
             self._stack.sleep(0.02)
         for run, _ in list(self._live.values()):
-            self._runs.finish(run.id, run.epoch, Status.LOST, message="The server was stopped while this ran.")
+            message = f"The server was stopped, and the job did not end within {seconds:g} s."
+            # Where the store is away too, the other servers find that the lease has run out.
+            with contextlib.suppress(StoreUnavailable):
+                self._runs.finish(run.id, run.epoch, Status.LOST, message=message)

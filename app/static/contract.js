@@ -31,6 +31,13 @@
  * @property {Record<string, string>} [fields]
  */
 
+/**
+ * @typedef {object} Storage
+ * @property {boolean} available can output be stored?
+ * @property {number | null} since seconds since the epoch, where something is the matter
+ * @property {string} reason a sentence, or nothing
+ */
+
 /** @typedef {{ok: true, run: Run} | {ok: false, error: Fault}} Answer */
 
 /**

@@ -7,6 +7,7 @@ import { prepareSearch } from "./find.js";
 import { Reader, SILENCE } from "./reader.js";
 import { Screen } from "./screen.js";
 import { RunState } from "./state.js";
+import { watchStorage } from "./storage.js";
 import { localise } from "./times.js";
 
 const REST_MILLISECONDS = 1000;
@@ -44,6 +45,8 @@ openSearch = prepareSearch(screen);
 const state = new RunState(data.now);
 state.links.run = data.links.run;
 const socket = connect(data.links.socket, () => toLogin("You have been logged out. Runs that have started go on."));
+
+watchStorage(socket);
 
 /** @type {Reader | null} */
 let reader = null;

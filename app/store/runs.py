@@ -192,4 +192,5 @@ def _run(run_id: str, fields: dict[bytes, bytes]) -> Run | None:
         position=int(texts["position"]),
         epoch=int(texts["epoch"]),
         node=texts["node"],
+        omitted=int(texts.get("omitted", 0)),
     )

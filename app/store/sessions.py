@@ -27,9 +27,9 @@ PREFIX = "session:"
 
 
 class Session(RedisSession):  # type: ignore[misc]  # the base carries no types
-    """A session; `unavailable` says that the store could not be asked whose it is."""
+    """A session; `unavailable` says why the store could not be asked whose it is."""
 
-    unavailable: bool = False
+    unavailable: str = ""
     stored: bool = False
 
     @property
@@ -69,7 +69,7 @@ class SafeRedisSessionInterface(RedisSessionInterface):  # type: ignore[misc]  #
         except StoreUnavailable as error:
             logger.warning("no session can be read: %s", error)
             opened = Session(sid=self._generate_sid(self.sid_length))
-            opened.unavailable = True
+            opened.unavailable = str(error)
         opened.stored = bool(opened)
         return opened
 
@@ -175,4 +175,4 @@ def install_sessions(app: Flask, settings: Settings, client: Any) -> SafeRedisSe
 
 def _check(session: Session) -> None:
     if session.unavailable:
-        raise StoreUnavailable("The storage cannot be reached, so nobody can be recognised now.")
+        raise StoreUnavailable(f"{session.unavailable} So nobody can be recognised now.")
