@@ -60,7 +60,6 @@ class Archiver:
 
     def __init__(self, settings: Settings, stack: Stack, log: Log, archive: Archive) -> None:
         self._stack, self._log, self._archive = stack, log, archive
-        self._typical = settings.record_bytes
         self.limit = int(settings.hot_megabytes * MEGABYTE)
         self._half = int(settings.run_megabytes * MEGABYTE / 2)
         self._block = min(BLOCK_BYTES, self.limit // 4)
@@ -121,15 +120,19 @@ class Archiver:
     def _oldest(self, run_id: str) -> list[Record]:
         """The oldest records of the log, a block of them; empty where there is nothing but notes."""
         records: list[Record] = []
-        cost, typical = 0, self._typical
+        cost, count = 0, 1
         while cost < self._block:
-            count = max(1, min(READ_RECORDS, (self._block - cost) // typical))
             found = self._log.read(run_id, records[-1].cursor if records else (0, 0), count)
-            if not found:
+            if not found or (records and found[0].start != records[-1].position):
+                # The end; or another server moves the same run, and has just trimmed what comes next.
                 break
-            records += found
-            cost += sum(len(record.data) + RECORD_COST for record in found)
-            typical = max(1, cost // len(records))
+            for record in found:
+                records.append(record)
+                cost += len(record.data) + RECORD_COST
+                if cost >= self._block:
+                    break
+            # Short ones may be followed by long ones: never many more at once than were seen.
+            count = max(1, min(READ_RECORDS, len(records), (self._block - cost) * len(records) // cost))
             self._stack.sleep(0)
         # A block ends with bytes, so that its last position says which notes are in it.
         while records and records[-1].sequence:

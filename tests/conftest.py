@@ -9,6 +9,7 @@ import pytest
 HERE = Path(__file__).parent
 
 pytest_plugins = [
+    "tests.archiving",
     "tests.integration.nginx_fixture",
     "tests.integration.simulator_fixture",
     "tests.integration.stack_fixture",

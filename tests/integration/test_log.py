@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from app.config import Settings, load_settings
 from app.errors import Fenced, StoreUnavailable
 from app.masking import Masker
 from app.model import Kind, Record, Run, Status, Stream, User, new_id
-from app.recorder import Recorder, unfinished
+from app.recorder import KEPT_BYTES, Recorder, unfinished
 from app.stack import ThreadingStack
 from app.store.connection import connect
 from app.store.log import Log
@@ -193,13 +194,13 @@ def test_a_line_of_ten_megabytes_is_cut_into_records(store: Store) -> None:
     assert store.stored(run) == line
 
 
-def test_lines_are_numbered_by_stream(store: Store) -> None:
-    """Each record knows the number of its first line in its own stream."""
+def test_lines_are_numbered_in_the_whole_output(store: Store) -> None:
+    """Each record knows the number of its first line as a download of all output has it."""
     run = store.run()
     recorder = store.recorder(run)
     recorder.record([(Stream.OUT, b"1\n2\n"), (Stream.ERR, b"e1\n"), (Stream.OUT, b"3"), (Stream.OUT, b"\n4\n")])
     lines = [(r.stream, r.line) for r in store.log.read(run.id, (0, 0), 99) if r.data]
-    assert lines == [(Stream.OUT, 1), (Stream.ERR, 1), (Stream.OUT, 3), (Stream.OUT, 3)]
+    assert lines == [(Stream.OUT, 1), (Stream.ERR, 3), (Stream.OUT, 4), (Stream.OUT, 4)]
 
 
 def test_secrets_are_masked_before_they_are_stored(store: Store, redis_client: redis.Redis) -> None:
@@ -232,24 +233,45 @@ def test_a_full_store_holds_the_writer_and_loses_nothing(store: Store, redis_cli
     assert store.stored(run) == b"patient\n"
 
 
-def test_a_lost_tail_is_told(store: Store, redis_client: redis.Redis) -> None:
-    """When the store comes back with less than it had confirmed, a record says how much is missing."""
+@contextlib.contextmanager
+def forgetting(client: redis.Redis, run: Run) -> Iterator[None]:
+    """The store forgets what is stored of a run meanwhile, as one that is killed may."""
+    before = {key: client.dump(key) for key in (f"run:{run.id}", f"run:{run.id}:log")}
+    yield
+    for key, value in before.items():
+        assert value is not None
+        client.restore(key, 0, value, replace=True)
+
+
+def test_a_forgotten_tail_is_stored_again(store: Store, redis_client: redis.Redis) -> None:
+    """A store comes back with less than it had confirmed: the recorder has it still, at its next record or its end."""
     run = store.run()
     recorder = store.recorder(run)
     recorder.record([(Stream.OUT, b"kept\n")])
-    keys = (f"run:{run.id}", f"run:{run.id}:log")
-    before = {key: redis_client.dump(key) for key in keys}
-    recorder.record([(Stream.OUT, b"forgotten\n")])
-    for key, value in before.items():
-        assert value is not None
-        redis_client.restore(key, 0, value, replace=True)
+    with forgetting(redis_client, run):
+        recorder.record([(Stream.OUT, b"forgotten\n")])
+        recorder.record([(Stream.ERR, b"too\n")])
     recorder.record([(Stream.OUT, b"next\n")])
-    records = [r for r in store.log.read(run.id, (0, 0), 99) if r.kind is not Kind.STATUS]
-    assert [(r.kind, r.start, r.position, r.omitted) for r in records] == [
-        (Kind.OUTPUT, 0, 5, 0),
-        (Kind.OMITTED, 5, 15, 10),
-        (Kind.OUTPUT, 15, 20, 0),
-    ]
+    assert store.stored(run) == b"kept\nforgotten\ntoo\nnext\n"
+    with forgetting(redis_client, run):
+        recorder.record([(Stream.OUT, b"last\n")])
+    recorder.end()
+    assert store.stored(run) == b"kept\nforgotten\ntoo\nnext\nlast\n"
+
+
+def test_a_forgotten_tail_that_is_too_long_is_told(store: Store, redis_client: redis.Redis) -> None:
+    """Of a long tail the last megabyte is stored again, and a record says how much is missing before."""
+    run = store.run()
+    recorder = store.recorder(run)
+    recorder.record([(Stream.OUT, b"kept\n")])
+    with forgetting(redis_client, run):
+        recorder.record([(Stream.OUT, b"x" * 3_000_000)])
+    recorder.record([(Stream.OUT, b"next\n")])
+    gap, *rest = [r for r in store.log.read(run.id, (5, 0), 9999) if r.kind is not Kind.STATUS]
+    assert (gap.kind, gap.start) == (Kind.OMITTED, 5)
+    assert 3_000_000 - KEPT_BYTES <= gap.omitted < 3_000_000 - KEPT_BYTES + 1024
+    assert [record.start for record in rest] == [gap.position, *(record.position for record in rest[:-1])]
+    assert rest[-1].position == 3_000_010
 
 
 def test_waiting_gets_news_of_several_runs_and_can_be_woken(store: Store) -> None:
