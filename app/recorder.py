@@ -7,6 +7,7 @@ one by itself; a character that has come in part waits for its rest.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 
 from app.errors import Fenced, StoreUnavailable
@@ -15,6 +16,8 @@ from app.model import Record, Stream
 from app.store.log import Log, total
 
 APPEND_BYTES = 524_288
+# What a recorder keeps after it was stored: a store that is killed may forget what it had not written to its file yet.
+KEPT_BYTES = 1_048_576
 RETRY_SECONDS = (0.05, 1.0)
 # A UTF-8 character has four bytes at most.
 LONGEST_PREFIX = 3
@@ -47,6 +50,8 @@ class Recorder:
         self._ends, self._last_bytes = ends, last_bytes
         self._rest = {Stream.OUT: b"", Stream.ERR: b""}
         self._line, self._planned = 1, 0
+        self._kept: deque[Record] = deque()
+        self._kept_bytes = 0
         self._fenced = False
         self.position = 0
 
@@ -67,6 +72,8 @@ class Recorder:
             records += self._records(stream, self._masker.mask(rest))
             self._rest[stream] = b""
         self._store(records)
+        # Nobody would notice later that the store has forgotten what came last.
+        self._store([], check=True)
 
     def _records(self, stream: Stream, data: bytes) -> list[Record]:
         records = []
@@ -81,15 +88,18 @@ class Recorder:
             self._line += piece.count(b"\n")
         return records
 
-    def _store(self, records: list[Record]) -> None:
-        while records and not self._fenced:
+    def _store(self, records: list[Record], *, check: bool = False) -> None:
+        while (records or check) and not self._fenced:
+            check = False
             size = count = 0
             while count < len(records) and size < APPEND_BYTES:
                 size += len(records[count].data)
                 count += 1
             try:
                 self._append(records[:count])
-                self._stored(self.position, count)
+                if count:
+                    self._keep(records[:count], size)
+                    self._stored(self.position, count)
             except Fenced:
                 self._fenced = True
                 self._on_fenced()
@@ -99,14 +109,14 @@ class Recorder:
         size, last = total(records), False
         end = self.position + size
         delay, longest = RETRY_SECONDS
-        while self.position < end:
+        done = False
+        while not done:
             try:
                 position = self._log.append(self._run_id, self._epoch, self.position, records, last=last)
                 if position < self.position:
-                    # The store lost a tail (a power cut): readers are told how much.
-                    self._log.omit(self._run_id, self._epoch, position, self.position - position)
+                    self._restore(position)
                 elif position in (self.position, end):
-                    self.position = position
+                    self.position, done = position, position == end
                 else:
                     raise Fenced("The run has another writer.")
             except StoreUnavailable:
@@ -114,6 +124,21 @@ class Recorder:
                 delay = min(2 * delay, longest)
                 last = self._ends() and size <= self._last_bytes
         self._last_bytes -= size if last else 0
+
+    def _keep(self, records: list[Record], size: int) -> None:
+        self._kept += records
+        self._kept_bytes += size
+        while self._kept_bytes > KEPT_BYTES:
+            self._kept_bytes -= len(self._kept.popleft().data)
+
+    def _restore(self, position: int) -> None:
+        """The store has forgotten what comes after `position`: store it again; what is not kept, as missing."""
+        again = [record for record in self._kept if record.start >= position]
+        start = again[0].start if again else self.position
+        if start > position:
+            position = self._log.omit(self._run_id, self._epoch, position, start - position)
+        if again and position == start:
+            self._log.append(self._run_id, self._epoch, position, again)
 
 
 def unfinished(data: bytes) -> int:

@@ -61,7 +61,7 @@ class Log:
             args += (str(record.stream), f"{record.time:.3f}", record.line, record.data)
         with store_errors():
             position = self._answer(script([f"run:{run_id}", log_key(run_id)], args))
-        if position == records[-1].position:
+        if records and position == records[-1].position:
             self._appended(run_id, records)
         return position
 
