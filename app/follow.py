@@ -246,6 +246,8 @@ class Followers:
             self._tell_news(viewer, feed)
         if items is None:
             items = list(items_of(self._read_back(viewer), viewer.position, self._message_bytes))
+            if not items and self._is_deleted(viewer):
+                return False
         if not items:
             self._await_news(viewer, feed)
             return True
@@ -293,6 +295,11 @@ class Followers:
         if records:
             viewer.typical = max(SMALL_RECORD, min(FULL_RECORD, total(records) // len(records)))
         return records
+
+    def _is_deleted(self, viewer: Viewer) -> bool:
+        """Was the run deleted while this viewer was on its way? One that has ended has at least its end to tell."""
+        run = self._runs.get(viewer.run_id)
+        return run is None or (run.status.final and not self._read_back(viewer))
 
     def _await_news(self, viewer: Viewer, feed: WatchedFeed[Viewer]) -> None:
         with self._lock:

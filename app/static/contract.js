@@ -21,7 +21,8 @@
  * @property {string} data
  * @property {number} start the byte offset of the first byte
  * @property {number} position the byte offset after the last byte
- * @property {number} [omitted] bytes of this piece that were not stored
+ * @property {number} [omitted] bytes of this piece that are not stored
+ * @property {string} [reason] why not, where that was on purpose
  */
 
 /**

@@ -73,7 +73,8 @@ export class Reader {
       return;
     }
     this.#received = piece.position;
-    const omitted = piece.omitted ? `\n[${piece.omitted} bytes are missing here]\n` : "";
+    const reason = piece.reason ? `: ${piece.reason}` : "";
+    const omitted = piece.omitted ? `\n[${piece.omitted} bytes are missing here${reason}]\n` : "";
     this.screen.write(piece.data + omitted, () => this.#shown(piece.position));
   }
 

@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import StoreUnavailable
+from app.follow import Followers, Piece, Viewer
 from app.model import Kind, Record, Status, Stream
+from app.stack import ThreadingStack
 from app.store.blocks import Block, pack
 from tests.archiving import Node, lines, shown, wait_until
 
@@ -234,3 +236,28 @@ def test_a_recorder_goes_on_at_the_line_where_it_was(node: Node) -> None:
     recorder = node.recorder(run)
     recorder.record([(Stream.OUT, b"1\n2\n"), (Stream.ERR, b"3\n"), (Stream.OUT, b"4")])
     assert [record.line for record in node.read(run) if record.data] == [1, 3, 4]
+
+
+@pytest.mark.parametrize("step", ["begun", "done"])
+def test_a_viewer_of_a_deleted_run_is_let_go(node: Node, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """Somebody who is behind when the run is deleted gets no gap, and is not served for ever."""
+    run, data = node.printed(600_000)
+    stack = ThreadingStack()
+    followers = Followers(stack, node.log, node.output, node.runs, is_local=lambda _run: False, message_bytes=65_536)
+    pieces: list[Piece] = []
+    viewer = Viewer(run.id, 0, pieces.append, lambda _run: None, lambda: True, 65_536, stack.signal())
+    followers.watch(viewer)
+    wait_until(lambda: pieces and not viewer.takes(65_536))
+    if step == "begun":
+        monkeypatch.setattr(
+            node.archive, "delete_run", lambda _run: (_ for _ in ()).throw(OSError(errno.EIO, "broken"))
+        )
+    assert node.retention.delete(run.id) == (step == "done")
+
+    def ended() -> bool:
+        viewer.acknowledge(viewer.position)
+        return viewer.closed
+
+    wait_until(ended)
+    assert "".join(piece.text for piece in pieces) == data[: viewer.position].decode()
+    assert not any(piece.omitted for piece in pieces)
