@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.checks import Wrong
 from bench.figures import PRODUCT, Round, Sheet
+from bench.picture import write_picture
 from bench.profile import profiler
 from bench.report import Report, load, save, write_table
 from bench.rivals import floors
@@ -85,6 +86,7 @@ def main() -> int:
         save(report, options.json)
     if options.write:
         write_table(report, options.write)
+        write_picture(report, options.write.parent / "images" / "performance.svg")
     return 0
 
 

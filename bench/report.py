@@ -47,7 +47,7 @@ def figures(report: Report) -> list[Figure]:
 
 
 def table(report: Report) -> str:
-    """The table: each run has a column, floors and ratio are medians over all rounds; the aim and whether it was met."""
+    """The table: a column for each run, medians of floors and ratio over all rounds, the aim, whether it was met."""
     runs = [f"run {number + 1}" for number in range(len(report.runs))] if len(report.runs) > 1 else [PRODUCT]
     head = ["workload", "unit", *runs, *FLOORS, "ratio", "aim", "met"]
     lines = [_line(head), _line(["---", "---", *["---:"] * (len(runs) + len(FLOORS) + 1), "---", "---"])]
