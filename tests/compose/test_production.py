@@ -89,7 +89,7 @@ def test_without_its_settings_it_does_not_start(tmp_path: Path) -> None:
 
 
 def test_it_is_what_was_built(production: Production) -> None:
-    """Secrets alone are mounted from this folder, each for whom it is for; data has a volume of its own."""
+    """Secrets alone are mounted from this folder, each for whom it is for; data and archive have volumes of their own."""
     mounts = {
         service: {mount["Destination"] for mount in production.inspect(service)["Mounts"] if mount["Type"] == "bind"}
         for service in SERVICES
@@ -100,8 +100,11 @@ def test_it_is_what_was_built(production: Production) -> None:
         "nginx": {"tls_certificate", "tls_key"},
     }
     assert mounts == {service: {f"/run/secrets/{name}" for name in names[service]} for service in SERVICES}
-    volumes = [mount for mount in production.inspect("redis")["Mounts"] if mount["Type"] == "volume"]
-    assert [mount["Destination"] for mount in volumes] == ["/data"]
+    volumes = {
+        service: [mount["Destination"] for mount in production.inspect(service)["Mounts"] if mount["Type"] == "volume"]
+        for service in SERVICES
+    }
+    assert volumes == {"redis": ["/data"], "flask": ["/srv/archive"], "nginx": []}
 
 
 def test_no_secret_stands_in_an_environment(production: Production) -> None:
@@ -137,10 +140,10 @@ def test_a_new_certificate_is_taken_over(production: Production) -> None:
 
 
 def test_down_keeps_the_data_alone(production: Production) -> None:
-    """The volume stays until it is named too; a login outlives the restart of everything."""
+    """The volumes stay until they are named too; a login outlives the restart of everything."""
     person = production.log_in()
     production.compose("down")
-    assert production.left() == [f"{production.name}_data"]
+    assert sorted(production.left()) == [f"{production.name}_archive", f"{production.name}_data"]
     production.compose("up", "-d", "--wait")
     wait_until(production.answers, "the console does not answer")
     assert "Authenticated as" in person.get(production.url, timeout=20).text
