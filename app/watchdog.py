@@ -76,8 +76,13 @@ class Watchdog:
 
     @staticmethod
     def _show(hub: int, seconds: float) -> None:
-        frame = sys._current_frames().get(hub)
-        stack = "".join(traceback.format_stack(frame)) if frame is not None else ""
+        # The places first, at once: the hub may go on meanwhile, and a frame that it has left must not be touched.
+        places, frame = [], sys._current_frames().get(hub)
+        while frame is not None:
+            places.append((frame.f_code, frame.f_lineno))
+            frame = frame.f_back
+        found = [traceback.FrameSummary(code.co_filename, line, code.co_name) for code, line in reversed(places)]
+        stack = "".join(traceback.format_list(found))
         text = "the hub has not turned for %.1f s: nobody is answered"
         record = logger.makeRecord(
             logger.name,

@@ -38,6 +38,9 @@ export function connect(path, loggedOut) {
       loggedOut();
     } else {
       lost();
+      // A limit: the server's sentence says what to do, and as soon as it is done the page connects.
+      const { data } = /** @type {Error & {data?: {message?: string}}} */ (error);
+      if (error.message === "too_many" && data?.message) say("lost", data.message);
       if (!socket.active) window.setTimeout(() => socket.connect(), RETRY_MILLISECONDS);
     }
   });
