@@ -31,7 +31,7 @@ def _own_redirect(data: dict[str, Any]) -> str:
     return f"http://localhost:{data.get('port', 5000)}/redirect"
 
 
-def _log_format(data: dict[str, Any]) -> str:
+def _log_format(data: dict[str, Any]) -> Literal["text", "json"]:
     return "json" if data.get("environment") == "production" else "text"
 
 
@@ -133,6 +133,9 @@ class Settings(BaseSettings):
     keep_days: float = _number(30, 0, 36_500, "days", "How long an ended run is kept, with its output; 0: for ever.")
     keep_runs: int = _number(
         1000, 0, 1_000_000, "runs", "Most runs kept of each user; the oldest that ended go first; 0: all."
+    )
+    search_seconds: float = _number(
+        2.0, 0.1, 60, "seconds", "Most time for one answer to a search; the next one goes on."
     )
     window_bytes: int = _number(1_048_576, 65_536, 1 << 30, "bytes", "Output sent to a viewer before it acknowledges.")
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from app import audit, rights
 from app.catalog import Catalog, Job
 from app.errors import BadRequest, NotFound, RealtimeError, ServerStopping, StoreUnavailable
 from app.executors.base import Executor
+from app.extract import Extract
 from app.follow import Followers, Piece, Viewer
 from app.health import Health
-from app.model import Kind, Run, Status, User, new_id
+from app.lookup import Found, Gone, Lookup, Place
+from app.matching import Query
+from app.model import Run, Status, User, new_id
 from app.output import Output
 from app.rights import Action
 from app.stack import Stack
@@ -23,7 +26,6 @@ from app.store.runs import Runs
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 KEY_LENGTH = 128
 LIVE = (Status.QUEUED, Status.RUNNING)
-READ_RECORDS = 32
 RETRY_SECONDS = 1.0
 
 
@@ -38,12 +40,14 @@ class Console:
         executors: Mapping[str, Executor],
         runs: Runs,
         output: Output,
+        lookup: Lookup,
         followers: Followers,
         health: Health,
         node: str,
     ) -> None:
         self._stack, self._catalog, self._executors = stack, catalog, executors
         self._runs, self._stored, self._followers, self._node = runs, output, followers, node
+        self._lookup = lookup
         self._health, self._closing = health, False
 
     def jobs(self, user: User | None) -> list[Job]:
@@ -161,36 +165,44 @@ class Console:
         self,
         user: User | None,
         run_id: str,
-        after: int,
+        place: Place,
         *,
         send_output: Callable[[Piece], object],
         send_status: Callable[[Run], object],
         has_room: Callable[[], bool],
         window: int | None,
-    ) -> tuple[Run, Viewer]:
-        """Send a run's output from byte `after` on, and its status, until its end or the viewer's."""
+    ) -> tuple[Run, Viewer, tuple[int, int]]:
+        """Send a run's output from a place on, and its status, until its end or the viewer's.
+
+        Answers also the position of the place, and the number of its line.
+        """
         run = self.run(user, run_id)
-        if not 0 <= after <= run.position:
-            raise BadRequest(f"after: a position from 0 to {run.position}")
+        after = self._lookup.position(run, place)
+        line = self._lookup.line(run, after)
         viewer = Viewer(run_id, after, send_output, send_status, has_room, window, self._stack.signal())
         self._followers.watch(viewer)
-        return run, viewer
+        return run, viewer, (after, line)
 
-    def output(self, user: User | None, run_id: str) -> Iterator[bytes]:
-        """All bytes of a run's output that are stored now; what is known to be missing is said in the text."""
+    def search(
+        self,
+        user: User | None,
+        run_id: str,
+        query: Query,
+        *,
+        after: int | None,
+        backwards: bool,
+        limit: int,
+        gone: Gone,
+    ) -> Found:
+        """Lines of a run's output that match, as Lookup.search has it."""
+        run = self._own(user, Action.WATCH, run_id, local=False)
+        return self._lookup.search(run, query, after=after, backwards=backwards, limit=limit, gone=gone)
+
+    def extract(self, user: User | None, run_id: str, place: Place) -> Extract:
+        """A run's output from a place on, as it is stored now."""
         run = self._own(user, Action.DOWNLOAD, run_id, local=False)
         audit.download(user.id if user else "", run_id, run.job)
-        return self._output(run_id)
-
-    def _output(self, run_id: str) -> Iterator[bytes]:
-        cursor = (0, 0)
-        while records := self._stored.read(run_id, cursor, READ_RECORDS):
-            for record in records:
-                if record.kind is Kind.OMITTED:
-                    yield b"\n[%d bytes are missing here]\n" % record.omitted
-                elif record.data:
-                    yield record.data
-            cursor = records[-1].cursor
+        return Extract(self._stack, self._stored, run, self._lookup.position(run, place))
 
     def _own(self, user: User | None, action: Action, run_id: str, *, local: bool = True) -> Run:
         run = None

@@ -6,18 +6,19 @@ import functools
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from flask import Flask, request
 from flask_socketio import ConnectionRefusedError as Refused
 from flask_socketio import SocketIO, join_room
 
-from app import audit, auth, rights, visitors
+from app import audit, auth, messages, rights, visitors
 from app.console import Console
 from app.errors import BadRequest, LoginRequired, NotFound, RealtimeError, StoreUnavailable
 from app.follow import Viewer
 from app.health import Health
+from app.lookup import Place
 from app.model import User
 from app.stack import Stack
 from app.wire import Wire
@@ -26,7 +27,6 @@ logger = logging.getLogger(__name__)
 
 SOCKET_VIEWERS = 32
 SWEEP_SECONDS = 2.0
-TEXT_LENGTH = 200
 GREETING_SECONDS = 0.1
 
 
@@ -37,6 +37,7 @@ class Page:
     session: str
     user: User
     newest: str | None = None
+    searches: int = 0
     viewers: dict[str, Viewer] = field(default_factory=dict)
 
 
@@ -55,7 +56,7 @@ class Door:
         self._health.listen(lambda storage: socketio.emit("storage", storage.as_dict()))
         socketio.on_event("connect", self._connect)
         socketio.on_event("disconnect", self._disconnect)
-        for name in ("start_request", "stop_request", "watch", "unwatch"):
+        for name in ("start_request", "stop_request", "watch", "unwatch", "search"):
             socketio.on_event(name, self._answering(name, getattr(self, f"_{name}")))
         # Without Flask around it: it comes many times a second, and concerns what this socket was allowed to watch.
         socketio.server.on("ack", self._ack, namespace="/")
@@ -101,7 +102,7 @@ class Door:
             visitors.arrive(request.environ, f"socket:{name}")
             try:
                 page = self._pages.get(_sid())
-                found = handle(page, self._user(page, name), _message(name, args))
+                found = handle(page, self._user(page, name), messages.only(name, args))
             except RealtimeError as error:
                 wrong = error.as_dict()
             except Exception:
@@ -129,25 +130,24 @@ class Door:
         return rights.require(user, rights.DOORS[f"socket:{name}"])
 
     def _start_request(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
-        job, key = _text(message, "job", None), _text(message, "key", None)
+        job, key = messages.text(message, "job", None), messages.text(message, "key", None)
         params = message.get("params") or {}
         if not isinstance(params, dict):
             raise BadRequest("params: expected an object")
         run = self._console.start(user, job, params, key)
         page.newest = run.id
-        return self._watching(page, user, run.id, 0, bool(message.get("ack")))
+        return self._watching(page, user, run.id, Place(), bool(message.get("ack")))
 
     def _stop_request(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
-        run_id = _text(message, "run", page.newest)
+        run_id = messages.text(message, "run", page.newest)
         if run_id is None:
             raise NotFound("This page has started no run yet.")
         return {"run": self._console.stop(user, run_id).as_dict()}
 
     def _watch(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
-        after = _whole({"after": 0, **message}, "after")
-        return self._watching(page, user, _run_id(message), after, bool(message.get("ack")))
+        return self._watching(page, user, messages.run_id(message), messages.place(message), bool(message.get("ack")))
 
-    def _watching(self, page: Page, user: User, run_id: str, after: int, acknowledges: bool) -> dict[str, Any]:
+    def _watching(self, page: Page, user: User, run_id: str, place: Place, acknowledges: bool) -> dict[str, Any]:
         sid, wire = _sid(), self._wire
         address = wire.address(sid)
         before = page.viewers.pop(run_id, None)
@@ -155,17 +155,32 @@ class Door:
             before.close()
         if len(page.viewers) >= SOCKET_VIEWERS:
             self._drop_ended(page)
-        run, viewer = self._console.watch(
+        run, viewer, (after, line) = self._console.watch(
             user,
             run_id,
-            after,
+            place,
             send_output=lambda piece: wire.output(address, run_id, piece),
             send_status=lambda run: self._socketio.emit("status", {"run": run.as_dict()}, to=sid),
             has_room=lambda: wire.has_room(address),
             window=self._window if acknowledges else None,
         )
         page.viewers[run_id] = viewer
-        return {"run": run.as_dict()}
+        return {"run": run.as_dict(), "after": after, "line": line}
+
+    def _search(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
+        sid, run_id, asked = _sid(), messages.run_id(message), messages.search(message)
+        # A page has one search: the one before answers with what it has.
+        page.searches = number = page.searches + 1
+        found = self._console.search(
+            user,
+            run_id,
+            asked.query,
+            after=asked.after,
+            backwards=asked.backwards,
+            limit=asked.limit,
+            gone=lambda: self._pages.get(sid) is not page or page.searches != number,
+        )
+        return {"matches": [asdict(each) for each in found.matches], "searched": found.searched, "done": found.done}
 
     @staticmethod
     def _drop_ended(page: Page) -> None:
@@ -174,7 +189,7 @@ class Door:
             page.viewers.pop(next(iter(page.viewers))).close()
 
     def _unwatch(self, page: Page, _user: User, message: dict[str, Any]) -> dict[str, Any]:
-        viewer = page.viewers.pop(_run_id(message), None)
+        viewer = page.viewers.pop(messages.run_id(message), None)
         if viewer is not None:
             viewer.close()
         return {}
@@ -182,8 +197,8 @@ class Door:
     def _ack(self, sid: str, *args: Any) -> dict[str, Any] | None:
         page = self._pages.get(sid)
         try:
-            message = _message("ack", args)
-            run_id, position = _run_id(message), _whole(message, "position")
+            message = messages.only("ack", args)
+            run_id, position = messages.run_id(message), messages.whole(message, "position")
         except BadRequest as error:
             return self._refuse(sid, "ack", error.as_dict())
         viewer = page.viewers.get(run_id) if page else None
@@ -216,34 +231,3 @@ class Door:
 def _sid() -> str:
     sid: str = request.sid  # type: ignore[attr-defined]
     return sid
-
-
-def _message(name: str, args: tuple[Any, ...]) -> dict[str, Any]:
-    if not args or (len(args) == 1 and args[0] is None):
-        return {}
-    if len(args) > 1 or not isinstance(args[0], dict):
-        raise BadRequest(f"{name}: expected one object")
-    return args[0]
-
-
-def _text(message: dict[str, Any], name: str, default: str | None) -> str | None:
-    value = message.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, str) or not 0 < len(value) <= TEXT_LENGTH:
-        raise BadRequest(f"{name}: expected a text")
-    return value
-
-
-def _whole(message: dict[str, Any], name: str) -> int:
-    value = message.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise BadRequest(f"{name}: expected a whole number")
-    return value
-
-
-def _run_id(message: dict[str, Any]) -> str:
-    run_id = _text(message, "run", None)
-    if run_id is None:
-        raise BadRequest("run: expected the id of a run")
-    return run_id

@@ -20,6 +20,7 @@ from app.executors.thread import ThreadExecutor
 from app.follow import Followers
 from app.health import Health
 from app.lease import Leases
+from app.lookup import Lookup
 from app.model import new_id
 from app.output import Output
 from app.provider import Provider
@@ -83,6 +84,7 @@ def create_app(settings: Settings) -> Flask:
         executors=executors,
         runs=runs,
         output=output,
+        lookup=Lookup(stack, output, settings.search_seconds),
         followers=followers,
         health=health,
         node=node,

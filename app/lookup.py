@@ -24,6 +24,7 @@ MATCHES = 100
 MOST_MATCHES = 1000
 # Blocks of all searches that are looked through at once.
 SEARCHES = 2
+Gone = Callable[[], bool]
 # After every record of a position; what comes next begins there.
 _LAST = (1 << 64) - 1
 NEWLINE = 10
@@ -192,7 +193,7 @@ class Lookup:
         after: int | None = None,
         backwards: bool = False,
         limit: int = MATCHES,
-        gone: Callable[[], bool] = lambda: False,
+        gone: Gone = lambda: False,
     ) -> Found:
         """Lines that match, from byte `after` on, or before it; at most `limit`.
 
@@ -207,16 +208,22 @@ class Lookup:
         if not 0 <= after <= run.position:
             raise BadRequest(f"after: a position from 0 to {run.position}")
         deadline = time.monotonic() + self._seconds
+
+        def over() -> bool:
+            return time.monotonic() >= deadline
+
         matches: list[Match] = []
         searched = after
         for block in self._blocks_before(run, after) if backwards else self._blocks_after(run, after):
             with self._permits:
+                if gone():
+                    break
                 some, reached = self._stack.call_in_thread(
-                    _search_block, query, block, limit - len(matches), deadline, backwards
+                    _search_block, query, block, limit - len(matches), backwards, lambda: gone() or over()
                 )
             matches += some
             searched = reached
-            if gone() or len(matches) >= limit or time.monotonic() >= deadline:
+            if len(matches) >= limit or over():
                 break
         return Found(matches, searched, done=searched == (0 if backwards else run.position))
 
@@ -283,8 +290,10 @@ class Lookup:
         return block
 
 
-def _search_block(query: Query, block: Block, limit: int, deadline: float, backwards: bool) -> tuple[list[Match], int]:
-    """Matches in a block, and the position that was reached: not all of it where time or limit came first."""
+def _search_block(
+    query: Query, block: Block, limit: int, backwards: bool, over: Callable[[], bool]
+) -> tuple[list[Match], int]:
+    """Matches in a block, and the position that was reached: not all of it where limit or end (`over`) came first."""
     raw = bytes(block.raw[: block.own + OVERLAP_BYTES])
     parts, _ = pieces(raw, open_end=False, inside=block.inside, own=block.own)
     matches: list[Match] = []
@@ -298,7 +307,7 @@ def _search_block(query: Query, block: Block, limit: int, deadline: float, backw
             reached = min(hits[room].end, part.own) if backwards else hits[room].start
             break
         # At least one piece is searched, so that every call gets on.
-        if time.monotonic() >= deadline:
+        if over():
             break
     return matches, block.start + reached
 

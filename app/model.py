@@ -53,7 +53,9 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of a job by a user; times are seconds since the epoch, `position` is in bytes."""
+    """One execution of a job by a user; times are seconds since the epoch, `position` is in bytes.
+
+    `omitted` counts bytes that its writer had to leave out; what a cap removes is not in it."""
 
     id: str
     job: str
@@ -71,6 +73,7 @@ class Run:
     position: int = 0
     epoch: int = 0
     node: str = ""
+    omitted: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The run as doors send it."""

@@ -53,6 +53,7 @@ DOORS: dict[str, Action] = {
     "socket:watch": Action.WATCH,
     "socket:unwatch": Action.WATCH,
     "socket:ack": Action.WATCH,
+    "socket:search": Action.WATCH,
     # pages, by Flask endpoint
     "http:static": Action.PUBLIC,
     "http:views.vendor": Action.PUBLIC,
@@ -61,7 +62,7 @@ DOORS: dict[str, Action] = {
     "http:views.index": Action.LIST_JOBS,
     "http:views.job": Action.LIST_JOBS,
     "http:views.run": Action.WATCH,
-    "http:views.output": Action.DOWNLOAD,
+    "http:downloads.output": Action.DOWNLOAD,
     "http:auth.login": Action.PUBLIC,
     "http:auth.redirect": Action.PUBLIC,
     "http:auth.logout": Action.PUBLIC,

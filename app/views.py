@@ -1,9 +1,8 @@
-"""The pages: the list of jobs, a job, a run, a run's output as a file; and what errors look like."""
+"""The pages: the list of jobs, a job, a run; and what errors look like."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -23,7 +22,7 @@ from flask import (
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from app import __version__, audit, auth, rights
+from app import __version__, audit, auth, downloads, rights
 from app.assets import Assets
 from app.console import Console
 from app.errors import LoginAgain, LoginRequired, NotFound, RealtimeError
@@ -52,6 +51,7 @@ def register(app: Flask) -> None:
     folder = Path(app.root_path)
     assets = app.extensions["assets"] = Assets(folder / "static", folder.parent / "vendor")
     app.register_blueprint(bp)
+    app.register_blueprint(downloads.bp)
     app.before_request(_enter)
     app.jinja_env.filters["moment"] = _moment
     app.jinja_env.globals.update(
@@ -99,16 +99,6 @@ def run(run_id: str) -> str:
     """One run: its parameters, its status, all of its output."""
     found = _console().run(g.user, run_id)
     return render_template("run.html", run=found, data=_page_data(found.job, found))
-
-
-@bp.get("/runs/<run_id>/output")
-def output(run_id: str) -> Response:
-    """A run's output, byte for byte, as a file to keep."""
-    found = _console().run(g.user, run_id)
-    content: Iterator[bytes] = _console().output(g.user, run_id)
-    answer = Response(content, mimetype="text/plain")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{found.job}-{found.id}.txt"'
-    return answer
 
 
 @bp.get("/vendor/<path:path>")
@@ -168,7 +158,7 @@ def _page_data(job_name: str, run: Run | None) -> dict[str, Any]:
         "links": {
             "job": url_for("views.job", name=job_name),
             "run": url_for("views.run", run_id="RUN"),
-            "output": url_for("views.output", run_id="RUN"),
+            "output": url_for("downloads.output", run_id="RUN"),
             "login": url_for("auth.login"),
             "socket": f"{request.script_root}/socket.io",
         },

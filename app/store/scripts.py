@@ -30,6 +30,7 @@ local position = tonumber(run[2])
 if position ~= tonumber(ARGV[2]) then return position end
 position = position + tonumber(ARGV[3])
 redis.call('XADD', KEYS[2], string.format('%.0f-0', position), 'k', 'omitted', 'o', ARGV[3])
+redis.call('HINCRBY', KEYS[1], 'omitted', ARGV[3])
 redis.call('HSET', KEYS[1], 'position', string.format('%.0f', position))
 return position
 """

@@ -149,3 +149,10 @@ def heartbeat(running, *, file: str):
             beats.write(f"beat {number}\n")
             beats.flush()
             time.sleep(0.01)
+
+
+@job
+def coloured(*, count: int = 10):
+    """Print numbered lines with colour codes in the midst of words."""
+    for number in range(count):
+        print(f"a \x1b[1;31mwo\x1b[0mrd \x1b[38;5;208m{number}\x1b[0m done\r")

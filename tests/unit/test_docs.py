@@ -31,8 +31,8 @@ def test_every_error_is_documented_and_no_other() -> None:
 
 def test_every_socket_event_is_documented_and_no_other() -> None:
     """docs/events.md has a row for each event that the door handles or sends."""
-    source = (ROOT / "app/events.py").read_text()
-    sent = set(re.findall(r'emit\(\s*"(\w+)"', source))
+    source = "".join((ROOT / "app" / name).read_text() for name in ("events.py", "wire.py"))
+    sent = set(re.findall(r'(?:emit\(\s*|encode\(\()"(\w+)"', source))
     handled = {door.removeprefix("socket:") for door in rights.DOORS if door.startswith("socket:")}
     assert _rows("events.md") == sent | (handled - {"connect", "disconnect"})
     for event in handled:

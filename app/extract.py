@@ -1,0 +1,99 @@
+"""Extracts: a part of a run's output as bytes or as plain text, piece by piece, for whoever wants to keep it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+
+from app.errors import StoreUnavailable
+from app.model import Kind, Record, Run, Stream
+from app.output import Output
+from app.plain import PlainText
+from app.stack import Stack
+
+READ_RECORDS = 16
+MOST_RECORDS = 256
+PAGE_BYTES = 262_144
+# Fast enough for a download that is made as it goes, and most of what more effort would bring.
+GZIP_LEVEL = 4
+_GZIP = 31
+
+
+class Extract:
+    """The bytes `start` to `end` of a run's output as they are now; `holes` are those that are not kept.
+
+    Its bytes may raise StoreUnavailable in the midst, where something that was there has gone.
+    """
+
+    def __init__(self, stack: Stack, output: Output, run: Run, start: int) -> None:
+        self._stack, self._output = stack, output
+        self.run, self.start, self.end = run, start, run.position
+        self.holes: list[tuple[int, int]] = []
+        if run.omitted or not output.gapless(run.id):
+            for records in self._pages(self.start, self.end):
+                self.holes += [(each.start, each.position) for each in records if each.kind is Kind.OMITTED]
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes, what is missing included."""
+        return self.end - self.start
+
+    @property
+    def omitted(self) -> int:
+        """How many bytes are missing in it."""
+        return sum(end - start for start, end in self.holes)
+
+    @property
+    def fixed(self) -> bool:
+        """True where it will be the same tomorrow, byte for byte."""
+        return self.run.status.final and not self.holes
+
+    def has_hole(self, first: int, last: int) -> bool:
+        """Is something missing of its bytes `first` to `last`?"""
+        return any(start < self.start + last and self.start + first < end for start, end in self.holes)
+
+    def raw(self, first: int, last: int, stream: Stream | None) -> Iterator[bytes]:
+        """Its bytes `first` to `last`, of one stream or of both; a hole is told in words."""
+        for parts in self._parts(self.start + first, self.start + last, stream):
+            yield b"".join(parts)
+
+    def text(self, stream: Stream | None) -> Iterator[bytes]:
+        """All of it as plain text in UTF-8."""
+        plain = PlainText()
+        for parts in self._parts(self.start, self.end, stream):
+            yield self._stack.call_in_thread(_take, plain, parts)
+        yield plain.end().encode()
+
+    def gzip(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """The pieces as a gzip file."""
+        packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, _GZIP)
+        for piece in pieces:
+            yield self._stack.call_in_thread(packer.compress, piece)
+        yield packer.flush()
+
+    def _parts(self, start: int, end: int, stream: Stream | None) -> Iterator[list[bytes]]:
+        for records in self._pages(start, end):
+            wanted = (record for record in records if record.omitted or stream in (None, record.stream))
+            yield [_part(record, start, end) for record in wanted]
+
+    def _pages(self, start: int, end: int) -> Iterator[list[Record]]:
+        cursor, count = (start, 0), READ_RECORDS
+        while cursor[0] < end:
+            records = self._output.read(self.run.id, cursor, count)
+            if not records:
+                raise StoreUnavailable("The output has been deleted, or lost its end.")
+            yield [record for record in records if record.start < end]
+            cursor = records[-1].cursor
+            size = max(1, sum(len(record.data) for record in records) // len(records))
+            count = max(1, min(MOST_RECORDS, 2 * count, PAGE_BYTES // size))
+
+
+def _part(record: Record, start: int, end: int) -> bytes:
+    if record.kind is Kind.OMITTED:
+        reason = f": {record.reason}" if record.reason else ""
+        return f"\n[{record.omitted} bytes are missing here{reason}]\n".encode()
+    return record.data[max(0, start - record.start) : max(0, end - record.start)]
+
+
+def _take(plain: PlainText, parts: list[bytes]) -> bytes:
+    return "".join(map(plain.take, parts)).encode()
