@@ -30,7 +30,7 @@ class Pipe:
         # Two counters with one writer each, so that the hub needs no lock that a job's thread might hold.
         self._put_bytes = self._taken_bytes = 0
         self._put_lock = threading.Lock()
-        self._reader_waits = False
+        self._reader_waits = self._rung = False
         self._reader, self._bell = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._bell, False)
@@ -88,13 +88,17 @@ class Pipe:
 
     def wait(self, stack: Stack) -> None:
         """From the hub: wait until there is something to take, or the end."""
+        if self._rung:
+            # Not when it rang: first what came, since each system call may cost a wait for the interpreter's lock.
+            self._rung = False
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._reader, 4096)
         self._reader_waits = True
         if self._pieces or self.closed:
             self._reader_waits = False
             return
         stack.wait_readable(self._reader)
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._reader, 4096)
+        self._rung = True
 
     def dispose(self) -> None:
         """From the hub, after the end: give the doorbell's file descriptors back."""

@@ -12,12 +12,16 @@ from app.stack import ThreadingStack
 Pieces = list[tuple[Stream, bytes]]
 
 
-def capture(function: Callable[[], object], limit: int = 4_194_304) -> Pieces:
-    """What `function` prints, as the pieces that the hub gets."""
-    return capture_all([function], limit)[0]
+def capture(
+    function: Callable[[], object], limit: int = 4_194_304, store: Callable[[Pieces], object] | None = None
+) -> Pieces:
+    """What `function` prints, as the pieces that the hub gets; or gives them to `store`."""
+    return capture_all([function], limit, store)[0]
 
 
-def capture_all(functions: list[Callable[[], object]], limit: int = 4_194_304) -> list[Pieces]:
+def capture_all(
+    functions: list[Callable[[], object]], limit: int = 4_194_304, store: Callable[[Pieces], object] | None = None
+) -> list[Pieces]:
     """The same for several runs at once."""
     install()
     results: list[Pieces] = []
@@ -27,7 +31,7 @@ def capture_all(functions: list[Callable[[], object]], limit: int = 4_194_304) -
         pieces: Pieces = []
         results.append(pieces)
         threads.append(threading.Thread(target=_main, args=(function, Capture(pipe))))
-        threads.append(threading.Thread(target=pipe_processor, args=(pipe, pieces.extend, ThreadingStack())))
+        threads.append(threading.Thread(target=pipe_processor, args=(pipe, store or pieces.extend, ThreadingStack())))
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -232,20 +232,27 @@ def test_bytes_come_after_the_text_before_them() -> None:
 
 
 def test_a_full_pipe_holds_the_job_and_loses_nothing() -> None:
-    """With room for 64 KiB only, a flood of 5 MB arrives whole, and never much more than that waits."""
+    """With room for 64 KiB only and a slow store, a flood of 40 MB arrives whole, and never waits as a whole."""
     waiting: list[int] = []
+    pieces: list[bytes] = []
+
+    def store(taken: list[tuple[Stream, bytes]]) -> None:
+        pieces.extend(data for _, data in taken)
+        time.sleep(0.002)
 
     def job() -> None:
         from app.capture.router import current
 
         run = current()
-        for number in range(50_000):
+        for number in range(400_000):
             print(f"{number:099d}")
             if run is not None and number % 100 == 0:
                 waiting.append(run.pipe.waiting)
 
-    assert len(text(capture(job, limit=65_536))) == 5_000_000
-    assert max(waiting) < 65_536 + 2_097_152
+    capture(job, limit=65_536, store=store)
+    assert b"".join(pieces) == b"".join(b"%099d\n" % number for number in range(400_000))
+    # How much comes between two visits of the flusher depends on the machine; held back is the rest.
+    assert max(waiting) < 20_000_000
 
 
 def test_wrong_things_written_are_refused_as_always() -> None:
