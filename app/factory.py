@@ -28,7 +28,7 @@ from app.readiness import Readiness
 from app.retention import Retention
 from app.stack import SWITCH_SECONDS, make_stack
 from app.store.archive import FolderArchive
-from app.store.connection import connect, trouble
+from app.store.connection import Breaker, connect, trouble
 from app.store.ended import EndedRuns
 from app.store.log import Log
 from app.store.pulse import Pulse
@@ -40,6 +40,8 @@ from app.watchdog import Watchdog
 VITAL_SECONDS = 2.0
 VITAL_CONNECTIONS = 3
 PING_SECONDS = 6
+# In a second: where more than six thousand pages may be open, their heartbeats are slower.
+MOST_PINGS = 1000
 MESSAGE_BYTES = 262_144
 
 
@@ -53,7 +55,8 @@ def create_app(settings: Settings) -> Flask:
     stack = make_stack(settings.async_stack)
     stack.listen()
     made = keys.load_keys(settings)
-    client = connect(settings, stack, fail_fast=True)
+    breaker = Breaker(settings.redis_timeout)
+    client = connect(settings, stack, breaker=breaker)
     # On connections of their own: proofs of life wait for nobody.
     vital = connect(settings, stack, timeout=min(VITAL_SECONDS, settings.redis_timeout), connections=VITAL_CONNECTIONS)
     node = new_id()
@@ -62,7 +65,7 @@ def create_app(settings: Settings) -> Flask:
     log = Log(settings, stack, node)
     archive = FolderArchive(settings.archive_folder)
     archiver = Archiver(settings, stack, log, archive)
-    health = Health(stack, Pulse(vital, node).beat, (lambda: archiver.trouble,))
+    health = Health(stack, Pulse(vital, node, breaker).beat)
     output = Output(settings, stack, log, archive)
     provider = Provider(settings)
     credentials = Credentials(settings, stack, provider, TokenStore(client, made.fernet))
@@ -108,6 +111,7 @@ def create_app(settings: Settings) -> Flask:
     headers.register(app)
     views.register(app)
     auth.register(app)
+    heartbeat = max(PING_SECONDS, settings.max_connections // MOST_PINGS)
     socketio = SocketIO(
         app,
         async_mode=stack.name,
@@ -116,8 +120,8 @@ def create_app(settings: Settings) -> Flask:
         max_http_buffer_size=1_048_576,
         http_compression=False,
         # A page whose network is half open sees that within these two together.
-        ping_interval=PING_SECONDS,
-        ping_timeout=PING_SECONDS,
+        ping_interval=heartbeat,
+        ping_timeout=heartbeat,
     )
     wsgi: Any = app
     wsgi.wsgi_app = visitors.around(headers.around(app.wsgi_app), settings.origins)
@@ -132,7 +136,7 @@ def create_app(settings: Settings) -> Flask:
     stack.spawn(retention.keep)
     stack.spawn(audit.tell_repetitions, stack.sleep)
     Leases(stack, Runs(vital), executors["thread"]).keep()
-    health.keep()
+    health.keep(writers=lambda: executors["thread"].trouble, archive=lambda: archiver.trouble)
     return app
 
 

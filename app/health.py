@@ -17,6 +17,10 @@ BEAT_SECONDS = 1.0
 UNKNOWN = "The storage answers in a way that nobody expected; the server's log has the details."
 
 
+def _well() -> str | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Storage:
     """Can output be stored? `since` (seconds since the epoch) and `reason` where something is the matter.
@@ -34,12 +38,11 @@ class Storage:
 
 
 class Health:
-    """Watches the store. `beat` writes to it; each of `troubles` tells what else is the matter, or None."""
+    """Watches the store, to which `beat` writes."""
 
-    def __init__(
-        self, stack: Stack, beat: Callable[[], object], troubles: tuple[Callable[[], str | None], ...] = ()
-    ) -> None:
-        self._stack, self._beat, self._troubles = stack, beat, troubles
+    def __init__(self, stack: Stack, beat: Callable[[], object]) -> None:
+        self._stack, self._beat = stack, beat
+        self._writers = self._archive = _well
         self._listeners: list[Callable[[Storage], object]] = []
         self.storage = Storage()
 
@@ -55,8 +58,9 @@ class Health:
         if not self.storage.available:
             raise StoreUnavailable(self.storage.reason)
 
-    def keep(self) -> None:
-        """Watch, beside the caller, for ever."""
+    def keep(self, *, writers: Callable[[], str | None], archive: Callable[[], str | None]) -> None:
+        """Watch, beside the caller, for ever; `writers` and `archive` tell why they wait, or None."""
+        self._writers, self._archive = writers, archive
         self._stack.spawn(self._watch)
 
     def _watch(self) -> None:
@@ -92,4 +96,6 @@ class Health:
             if self.storage.reason != UNKNOWN:
                 logger.exception("the store cannot be asked how it is")
             return False, UNKNOWN
-        return True, next((reason for trouble in self._troubles if (reason := trouble())), "")
+        # A store that is nearly full takes a small write and refuses a large one.
+        waiting = self._writers()
+        return (False, waiting) if waiting else (True, self._archive() or "")

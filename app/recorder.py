@@ -26,7 +26,8 @@ LONGEST_PREFIX = 3
 class Recorder:
     """The one writer of a run's log in one epoch.
 
-    `stored` is told of each append, its end and its number of records; it may wait, and then the run waits.
+    `trouble` says why it waits, or is empty. `stored` is told of each append, its end and its number of records; it may
+    wait, and then the run waits.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Recorder:
         self._kept: deque[Record] = deque()
         self._kept_bytes = 0
         self._fenced = False
+        self.trouble = ""
         self.position = 0
 
     def record(self, pieces: Iterable[tuple[Stream, bytes]]) -> None:
@@ -101,7 +103,7 @@ class Recorder:
                     self._keep(records[:count], size)
                     self._stored(self.position, count)
             except Fenced:
-                self._fenced = True
+                self._fenced, self.trouble = True, ""
                 self._on_fenced()
             records = records[count:]
 
@@ -119,10 +121,12 @@ class Recorder:
                     self.position, done = position, position == end
                 else:
                     raise Fenced("The run has another writer.")
-            except StoreUnavailable:
+            except StoreUnavailable as error:
+                self.trouble = str(error)
                 self._sleep(delay)
                 delay = min(2 * delay, longest)
                 last = self._ends() and size <= self._last_bytes
+        self.trouble = ""
         self._last_bytes -= size if last else 0
 
     def _keep(self, records: list[Record], size: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import signal
 import subprocess
 import tempfile
@@ -39,7 +40,8 @@ class Valkey:
             "maxmemory-policy": "noeviction",
         }
         command = [str(get_binary_path()), *(part for name, value in options.items() for part in (f"--{name}", value))]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        # Not restored: SIGXFSZ stays ignored, so that a write beyond a limit fails, as on a full disk.
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, restore_signals=False)
         deadline = time.monotonic() + 10
         while not self._answers() and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -60,6 +62,16 @@ class Valkey:
     def thaw(self) -> None:
         """It goes on."""
         self.process.send_signal(signal.SIGCONT)
+
+    def fill_disk(self) -> None:
+        """From now on no file of the store can grow."""
+        _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (1, hard))
+
+    def free_disk(self) -> None:
+        """There is room again."""
+        _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
 
     def kill(self) -> None:
         """End it without a warning."""

@@ -13,6 +13,10 @@ class Executor(Protocol):
 
     name: str
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the output of a run here waits to be stored, or None."""
+
     def start(self, run: Run, job: Job, params: dict[str, Any]) -> None:
         """Begin a run that is stored as queued; its output and its one final status go to the store.
 

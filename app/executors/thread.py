@@ -50,6 +50,7 @@ class FlaskThread(threading.Thread):
         super().__init__(name=f"job-{job.name}", daemon=True)
         self._job, self._arguments, self.capture = job, arguments, capture
         self.lease: TokenSource | None = None
+        self.recorder: Recorder | None = None
         self._asked = self._returned = False
         self._reason = ""
         self._cancel: Callable[[], object] | None = None
@@ -170,6 +171,12 @@ class ThreadExecutor:
         self._credentials, self._archiver = credentials, archiver
         self._live: dict[str, tuple[Run, FlaskThread]] = {}
 
+    @property
+    def trouble(self) -> str | None:
+        """As Executor.trouble."""
+        recorders = [thread.recorder for _, thread in list(self._live.values())]
+        return next((each.trouble for each in recorders if each and each.trouble), None)
+
     def start(self, run: Run, job: Job, params: dict[str, Any]) -> None:
         """As Executor.start."""
         if len(self._live) >= self._settings.node_runs:
@@ -184,11 +191,12 @@ class ThreadExecutor:
             record_bytes=self._settings.record_bytes,
             sleep=self._stack.sleep,
             on_fenced=thread.stop,
-            stored=self._archiver.open(run.id).appended,
+            stored=self._archiver.open(run.id, lambda: thread.ends).appended,
             ends=lambda: thread.ends,
             # What is in the pipe, and as much again until a job that is stopped looks at `running()`.
             last_bytes=2 * self._settings.pipe_bytes,
         )
+        thread.recorder = recorder
         self._live[run.id] = (run, thread)
         try:
             self._runs.change(run.id, (Status.QUEUED,), status=Status.RUNNING, started=time.time())

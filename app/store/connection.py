@@ -55,12 +55,12 @@ def connect(
     *,
     timeout: float | None = None,
     connections: int | None = None,
-    fail_fast: bool = False,
+    breaker: Breaker | None = None,
 ) -> Any:
     """A client that answers in bytes; at most `connections` at once, each command within `timeout` seconds.
 
     Who finds no free connection waits for one. One retry, at once, covers a connection that the server has closed;
-    no retry follows a timeout, whose time is over. Whoever can wait longer retries on its own. With `fail_fast` a
+    no retry follows a timeout, whose time is over. Whoever can wait longer retries on its own. With a `breaker` a
     store that is known to be out of reach is tried by one caller at a time, and the others are told at once.
     The stack comes first: it makes redis' sockets its own.
 
@@ -75,7 +75,7 @@ def connect(
         pool = WaitingPool.from_url(
             settings.redis_url,
             permits=stack.permits(most),
-            breaker=Breaker(seconds) if fail_fast else None,
+            breaker=breaker,
             max_connections=most,
             socket_timeout=seconds,
             socket_connect_timeout=min(seconds, settings.redis_timeout),
@@ -93,7 +93,10 @@ def connect(
 
 
 class Breaker:
-    """Refuses calls to a store that has just been out of reach, but for one at a time that tries it again."""
+    """Refuses calls to a store that has just been out of reach, but for one at a time that tries it again.
+
+    `seconds` is the time that a call may take.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -114,10 +117,17 @@ class Breaker:
 
     def note(self, *, reached: bool) -> None:
         """A caller has reached the store, or has not."""
-        if not reached:
+        if reached:
+            self._next_try = 0.0
+        else:
             # A first failure may concern one connection alone: the next caller tries at once.
-            self._next_try = time.monotonic() + (PROBE_SECONDS if self._open else 0.0)
+            pause = PROBE_SECONDS if self._open else 0.0
+            self._next_try = max(self._next_try, time.monotonic() + pause)
         self._open = not reached
+
+    def shut(self, seconds: float) -> None:
+        """Somebody else tries the store again and again, so for so long nobody needs to."""
+        self._open, self._next_try = True, time.monotonic() + seconds
 
 
 class WaitingPool(redis.ConnectionPool):
