@@ -5,7 +5,7 @@ UV_COMPILE = $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --
 	--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-compose check lock docs clean python
+.PHONY: help setup setup-dev run test test-compose soak check lock docs clean python
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -27,6 +27,10 @@ test: setup-dev ## all tests that this machine can run; TESTS=tests/unit for som
 
 test-compose: setup-dev ## the console by docker compose, from a clean clone of what is committed; TESTS as above
 	@exec $(VENV)/python scripts/compose.py $(TESTS)
+
+soak: setup-dev ## random faults for SOAK_MINUTES (10), then a gigabyte, and each protection taken out once; SEED= repeats
+	$(VENV)/python -m tests.soak --minutes $(or $(SOAK_MINUTES),10) $(if $(SEED),--seed $(SEED))
+	$(VENV)/python -m pytest tests/soak
 
 check: setup-dev ## style, types, floors
 	$(VENV)/ruff check .

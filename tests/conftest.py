@@ -19,7 +19,7 @@ pytest_plugins = [
     "tests.unit.jobfiles",
 ]
 
-FOLDERS = ("unit", "integration", "e2e", "compose")
+FOLDERS = ("unit", "integration", "e2e", "soak", "compose")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
