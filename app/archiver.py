@@ -35,8 +35,8 @@ class Hot:
     Each number has one writer, so that nothing has to be locked.
     """
 
-    def __init__(self, archiver: Archiver, run_id: str) -> None:
-        self.run_id = run_id
+    def __init__(self, archiver: Archiver, run_id: str, ends: Callable[[], bool]) -> None:
+        self.run_id, self.ends = run_id, ends
         self._archiver = archiver
         self.position = self.moved = 0
         self.records = self.moved_records = 0
@@ -62,6 +62,7 @@ class Archiver:
         self._stack, self._log, self._archive = stack, log, archive
         self.limit = int(settings.hot_megabytes * MEGABYTE)
         self._half = int(settings.run_megabytes * MEGABYTE / 2)
+        self._last_bytes = 2 * settings.pipe_bytes
         self._block = min(BLOCK_BYTES, self.limit // 4)
         self._failed: dict[str, tuple[float, str]] = {}
 
@@ -72,17 +73,20 @@ class Archiver:
         recent = time.monotonic() - FORGET_SECONDS
         return next((text for when, text in list(self._failed.values()) if when > recent), None)
 
-    def open(self, run_id: str) -> Hot:
-        """For the recorder of a new run: what it tells of each append."""
-        return Hot(self, run_id)
+    def open(self, run_id: str, ends: Callable[[], bool] = lambda: False) -> Hot:
+        """For the recorder of a new run: what it tells of each append; `ends` tells whether the run should end now."""
+        return Hot(self, run_id, ends)
 
     def relieve(self, hot: Hot) -> None:
-        """See to it that a run's log gets shorter; comes back when it has less than twice what it may."""
+        """See to it that a run's log gets shorter; comes back when it has less than twice what it may.
+
+        The last output of a run that ends goes beyond that: Stop does not wait for a disk.
+        """
         while True:
             if not hot.moving:
                 hot.moving = True
                 self._stack.spawn(self._shorten, hot)
-            if hot.cost <= 2 * self.limit:
+            if hot.cost <= 2 * self.limit + (self._last_bytes if hot.ends() else 0):
                 return
             self._stack.sleep(ROOM_POLL_SECONDS)
 

@@ -132,6 +132,26 @@ def test_a_full_disk_holds_the_job_until_there_is_room(
     page.close()
 
 
+def test_stop_does_not_wait_for_a_disk(start_server: Callable[..., Server]) -> None:
+    """A job that is held since the archive cannot be written ends when it is stopped, with all that it printed."""
+    server = start_server(HOT_MEGABYTES="1")
+    person = server.log_in()
+    page = server.page(person)
+    _limit_files(server, 1)
+    run = page.start("flood", megabytes=100)
+    with page.changed:
+        assert page.changed.wait_for(lambda: page.storage and page.storage[-1]["reason"], 20)
+    assert page.call("stop_request", {"run": run})["ok"]
+    assert page.wait_for_end(run)["status"] == "stopped"
+    printed = page.text(run)
+    assert len(printed) < 12 * MEGABYTE
+    assert flooded(100).startswith(printed.encode())
+    assert page.gaps == []
+    _limit_files(server, resource.RLIM_INFINITY)
+    assert server.output(person, run) == printed.encode()
+    page.close()
+
+
 def test_a_run_that_is_deleted_is_gone_for_everybody(
     start_server: Callable[..., Server], redis_client: redis.Redis, tmp_path: Path
 ) -> None:
