@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 RENEW_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 SWEEP_SECONDS = 2.0
+OBEY_SECONDS = 0.5
 # These sweeps take more time than a renewal with one failed attempt. With a lease of 15 s, a run whose node died is
 # lost after 8 to 25 s.
 MISSES = 5
@@ -47,6 +48,7 @@ class Leases:
         """Renew and sweep, beside the caller, for ever."""
         self._stack.spawn(self._repeat, self.renew, RENEW_SECONDS)
         self._stack.spawn(self._repeat, self.sweep, SWEEP_SECONDS)
+        self._stack.spawn(self._repeat, self.obey, OBEY_SECONDS)
 
     def _repeat(self, work: Callable[[], None], seconds: float) -> None:
         while True:
@@ -71,6 +73,15 @@ class Leases:
         for run in self._runs.renew(held) if held else []:
             logger.warning("run %s of job %s has ended elsewhere: it is asked to stop", run.id, run.job)
             self._holder.stop(run.id)
+
+    def obey(self) -> None:
+        """Pass on to this node's runs that somebody pressed Stop at another node.
+
+        Raises: StoreUnavailable.
+        """
+        held = self._holder.held()
+        for run_id in self._runs.asked_to_stop([run.id for run in held]) if held else []:
+            self._holder.stop(run_id)
 
     def sweep(self) -> None:
         """Look for runs without a lease, and record the end of those that had none for several sweeps.

@@ -102,10 +102,16 @@ class Runs:
         with store_errors():
             self._client.delete(_go(run_id))
 
-    def may_go_on(self, run_id: str) -> bool:
-        """False once somebody asked the run to stop."""
+    def asked_to_stop(self, run_ids: Sequence[str]) -> list[str]:
+        """Those of these live runs that somebody asked to stop."""
         with store_errors():
-            return bool(self._client.exists(_go(run_id)))
+            pipeline = self._client.pipeline(transaction=False)
+            for run_id in run_ids:
+                # A store that has forgotten the run has forgotten its go with it.
+                pipeline.exists(f"run:{run_id}").exists(_go(run_id))
+            answers = pipeline.execute()
+        known = zip(run_ids, answers[::2], answers[1::2], strict=True)
+        return [run_id for run_id, exists, goes in known if exists and not goes]
 
     def renew(self, runs: Sequence[Run]) -> list[Run]:
         """Make the leases of these runs last their whole time again; answers the runs that have ended elsewhere."""

@@ -233,3 +233,19 @@ def test_a_server_that_stood_still_too_long_finds_its_run_lost(start_server: Cal
     assert second.output(person, run).decode() == text
     page.close()
     other.close()
+
+
+def test_stop_is_obeyed_by_the_node_that_has_the_run(start_server: Callable[..., Server]) -> None:
+    """A run of one server is stopped by a page at another one, and both pages are told."""
+    first, second = start_server(), start_server()
+    page, other = first.page(first.log_in()), second.page(second.log_in())
+    run = page.start("lines", count=100_000, pause=0.01)
+    page.wait_for_text(run, "20\n")
+    other.watch(run)
+    assert other.call("stop_request", {"run": run})["ok"]
+    assert page.wait_for_end(run)["status"] == "stopped"
+    assert other.wait_for_end(run)["status"] == "stopped"
+    assert page.text(run) == other.text(run)
+    for each in (page, other):
+        assert each.gaps == []
+        each.close()
