@@ -89,7 +89,7 @@ def test_without_its_settings_it_does_not_start(tmp_path: Path) -> None:
 
 
 def test_it_is_what_was_built(production: Production) -> None:
-    """Secrets alone are mounted from this folder, each for whom it is for; data and archive have volumes of their own."""
+    """Secrets alone are mounted from this folder, each for whom it is for; data and archive have volumes."""
     mounts = {
         service: {mount["Destination"] for mount in production.inspect(service)["Mounts"] if mount["Type"] == "bind"}
         for service in SERVICES
@@ -105,6 +105,10 @@ def test_it_is_what_was_built(production: Production) -> None:
         for service in SERVICES
     }
     assert volumes == {"redis": ["/data"], "flask": ["/srv/archive"], "nginx": []}
+    said = production.compose(
+        "exec", "-T", "flask", "sh", "-c", "touch archive/trial && rm archive/trial && stat -c '%a %U' archive"
+    )
+    assert said.split() == ["700", "app"]
 
 
 def test_no_secret_stands_in_an_environment(production: Production) -> None:
