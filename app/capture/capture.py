@@ -16,8 +16,10 @@ from app.model import Stream
 FLOOD_SECONDS = 0.002
 # After so many visits of the flusher without news a flood is over.
 QUIET_TICKS = 3
-# An unfinished line of one among several threads waits this long for its end, so that no other line comes between.
+# An unfinished line of one among several threads waits this long for its end, so that no other line comes between; in
+# a flood longer, since there a thread may wait that long between a line's text and its end.
 HOLD_SECONDS = 0.2
+BUSY_HOLD_SECONDS = 2.0
 _POOL_WORKER = concurrent.futures.thread._worker
 
 
@@ -90,7 +92,8 @@ class Capture:
         """From the flusher: pass on what is complete, and the unfinished lines once a writer is silent."""
         with self.lock:
             now = time.monotonic()
-            hold = HOLD_SECONDS if len(self._writers) > len(Stream) else 0.0
+            several = len(self._writers) > len(Stream)
+            hold = (BUSY_HOLD_SECONDS if self.busy else HOLD_SECONDS) if several else 0.0
             touched = False
             for writer in self._writers:
                 if writer.drain():
