@@ -10,13 +10,17 @@ from tests.serving import free_port
 
 
 class StoreProxy:
-    """Passes on to a Unix socket; it can lose answers, hold everything back, or be gone."""
+    """Passes on to a Unix socket; it can lose answers and hold everything back.
+
+    Each answer number `drop_every` is lost: the store has done what was asked, and the connection ends before it says so.
+    """
 
     def __init__(self, target: str) -> None:
         self.port = free_port()
         self.dropped = 0
         self._target = target
-        self._drop = 0
+        self.drop_every = 0
+        self._answers = 0
         self._flows = threading.Event()
         self._flows.set()
         self._open: set[socket.socket] = set()
@@ -28,11 +32,6 @@ class StoreProxy:
     def url(self) -> str:
         """The address for REDIS_URL."""
         return f"redis://127.0.0.1:{self.port}"
-
-    def drop_answers(self, count: int) -> None:
-        """Lose the next answers: the store has done what was asked, and the connection ends before it says so."""
-        with self._lock:
-            self._drop += count
 
     def hold(self) -> None:
         """Nothing passes; connections stay open and new ones are taken."""
@@ -78,8 +77,8 @@ class StoreProxy:
 
     def _loses(self) -> bool:
         with self._lock:
-            if not self._drop:
+            self._answers += 1
+            if not self.drop_every or self._answers % self.drop_every:
                 return False
-            self._drop -= 1
             self.dropped += 1
             return True

@@ -183,13 +183,3 @@ def _reason(error: Exception) -> str | None:
         return UNREACHABLE
     found = WORDS.search(str(error)) if isinstance(error, redis.exceptions.ResponseError) else None
     return REASONS[found[1]] if found else None
-
-
-def trouble(client: Any) -> str:
-    """Why the store cannot be used now; "" where it can."""
-    try:
-        with store_errors():
-            client.ping()
-    except StoreUnavailable as error:
-        return str(error)
-    return ""
