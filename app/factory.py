@@ -28,7 +28,7 @@ from app.readiness import Readiness
 from app.retention import Retention
 from app.stack import SWITCH_SECONDS, make_stack
 from app.store.archive import FolderArchive
-from app.store.connection import Breaker, connect, trouble
+from app.store.connection import Breaker, connect
 from app.store.ended import EndedRuns
 from app.store.log import Log
 from app.store.pulse import Pulse
@@ -97,7 +97,7 @@ def create_app(settings: Settings) -> Flask:
     app.config.update(SECRET_KEY=made.secret_key, MAX_CONTENT_LENGTH=1_048_576)
     sessions = install_sessions(app, settings, client)
     watchdog = Watchdog(settings.watchdog_seconds)
-    readiness = Readiness(watchdog.trouble, lambda: trouble(client))
+    readiness = Readiness(watchdog.trouble, lambda: "" if health.storage.available else health.storage.reason)
     app.extensions.update(
         settings=settings,
         stack=stack,

@@ -1,0 +1,170 @@
+"""The watchdog and readiness: a hub that is really blocked, a store that is away, a server that stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.integration.simulator_fixture import Simulator
+from tests.killable import Valkey
+from tests.processes import processes_of
+from tests.server_fixture import settings_for
+from tests.serving import ROOT, Server, free_port, running_server, web_answers
+
+LEGS = ["eventlet", "threading"]
+# The product with one more address, at which a view does what no hub code may: it really sleeps.
+BLOCKABLE = """
+import time
+from app.wsgi import app
+from app import rights
+rights.DOORS["http:block"] = rights.Action.PUBLIC
+@app.get("/block/<float:seconds>", endpoint="block")
+def block_everybody(seconds):
+    time.sleep(seconds)
+    return "slept"
+"""
+
+
+@contextmanager
+def _blockable(folder: Path, settings: dict[str, Any], stack: str) -> Iterator[Server]:
+    """The web server as the launcher starts it, of that module."""
+    (folder / "blockable.py").write_text(BLOCKABLE)
+    port = free_port()
+    values = {
+        **settings,
+        "ASYNC_STACK": stack,
+        "PORT": str(port),
+        "LOG_FORMAT": "json",
+        "WATCHDOG_SECONDS": "1",
+        "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
+    }
+    worker = {"eventlet": "EventletWorker", "threading": "ThreadsWorker"}[stack]
+    command = [sys.executable, "-m", "gunicorn", f"--worker-class=app.gunicorn_worker.{worker}"]
+    command += ["--logger-class=app.gunicorn_worker.JsonLog", "--log-level=warning", "--threads=20"]
+    command += ["--graceful-timeout=3", f"--bind=127.0.0.1:{port}", "--no-control-socket", "blockable:app"]
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, **values}, stdout=output, stderr=output, start_new_session=True
+        )
+    server = Server(f"http://localhost:{port}", process, log)
+    try:
+        _wait(lambda: web_answers(server.url), log)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def _wait(true: Callable[[], bool], log: Path, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
+
+
+def _records(log: Path) -> list[dict[str, Any]]:
+    """What the watchdog says; each line of the log must be one object."""
+    found = [json.loads(line) for line in log.read_text().splitlines()]
+    return [record for record in found if record["logger"] == "app.watchdog"]
+
+
+def _of_the_hub(log: Path) -> list[dict[str, Any]]:
+    return [record for record in _records(log) if "hub" in record["message"]]
+
+
+def _ready(url: str) -> tuple[int, list[str]]:
+    answer = requests.get(f"{url}/readyz", timeout=10)
+    body = answer.json()
+    assert (answer.status_code == 200) == (body["status"] == "ready") == (body["reasons"] == [])
+    assert answer.status_code == 200 or answer.headers["Retry-After"].isdigit()
+    return answer.status_code, body["reasons"]
+
+
+@pytest.fixture
+def settings(_valkey_socket: Path, _shared_simulator: Simulator, tmp_path: Path) -> dict[str, Any]:
+    """A server's settings."""
+    return settings_for(_valkey_socket, _shared_simulator, tmp_path)
+
+
+def test_a_blocked_hub_is_shown_with_its_place(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """A view that really sleeps: a record with the line that holds all up, another with the length; unready a while."""
+    with _blockable(tmp_path, settings, "eventlet") as server:
+        _wait(lambda: _ready(server.url) == (200, []), server.log)
+        assert requests.get(f"{server.url}/block/2.5", timeout=20).text == "slept"
+        assert _ready(server.url) == (503, ["the server was held up"])
+        assert web_answers(server.url)
+        _wait(lambda: len(_of_the_hub(server.log)) >= 2, server.log)
+        shown, over = _of_the_hub(server.log)
+        assert shown["level"] == "ERROR"
+        assert "block_everybody" in shown["traceback"]
+        assert "time.sleep(seconds)" in shown["traceback"]
+        assert 1 <= shown["seconds"] < 2.5 <= over["seconds"]
+        assert requests.get(f"{server.url}/block/1.5", timeout=20).text == "slept"
+        _wait(lambda: len(_of_the_hub(server.log)) >= 4, server.log)
+        _wait(lambda: _ready(server.url) == (200, []), server.log)
+
+
+def test_threads_block_nobody(tmp_path: Path, settings: dict[str, Any]) -> None:
+    """With threads the same view holds up nobody else: the watchdog is quiet and the server ready."""
+    with _blockable(tmp_path, settings, "threading") as server:
+        assert requests.get(f"{server.url}/block/2.5", timeout=20).text == "slept"
+        assert _of_the_hub(server.log) == []
+        _wait(lambda: _ready(server.url) == (200, []), server.log)
+
+
+@pytest.mark.parametrize("stack", LEGS)
+def test_a_process_that_stood_still_accuses_nobody(tmp_path: Path, settings: dict[str, Any], stack: str) -> None:
+    """A suspended process says afterwards how long it stood still, and shows no innocent line as the reason."""
+    with _blockable(tmp_path, settings, stack) as server:
+        worker = max(processes_of(server.process.pid))
+        os.kill(worker, signal.SIGSTOP)
+        time.sleep(2.5)
+        os.kill(worker, signal.SIGCONT)
+        _wait(lambda: any("stood still" in record["message"] for record in _records(server.log)), server.log)
+        assert _of_the_hub(server.log) == []
+        assert _ready(server.url)[0] == 503
+
+
+def test_a_store_that_is_away_makes_unready(valkey: Valkey, simulator: Simulator, tmp_path: Path) -> None:
+    """Without its store the server is alive and not ready; with it again it is ready by itself."""
+    with running_server(tmp_path / "log", **settings_for(valkey.socket, simulator, tmp_path)) as server:
+        _wait(lambda: _ready(server.url)[0] == 200, server.log)
+        valkey.kill()
+        _wait(lambda: _ready(server.url)[0] == 503, server.log)
+        assert "storage" in _ready(server.url)[1][0]
+        assert web_answers(server.url)
+        valkey.start()
+        _wait(lambda: _ready(server.url)[0] == 200, server.log)
+
+
+def test_a_server_that_stops_is_unready(start_server: Callable[..., Server]) -> None:
+    """While runs have their time to end, a connection that is still open is told so."""
+    server = start_server()
+    page = server.page(server.log_in())
+    run = page.start("stubborn", seconds=1.5)
+    page.wait_for_text(run, "sleeping")
+    with requests.Session() as watcher:
+        assert watcher.get(f"{server.url}/readyz", timeout=10).status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        answers: list[requests.Response] = []
+        try:
+            while len(answers) < 1000:
+                answers.append(watcher.get(f"{server.url}/readyz", timeout=10))
+                if answers[-1].status_code == 503:
+                    break
+                time.sleep(0.01)
+        except requests.ConnectionError:
+            pass
+    assert "the server is stopping" in answers[-1].json()["reasons"]
