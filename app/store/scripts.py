@@ -61,7 +61,11 @@ CHANGE = """
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status or not string.find(ARGV[1], ',' .. status .. ',', 1, true) then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
-redis.call('XADD', KEYS[2], redis.call('HGET', KEYS[1], 'position') .. '-*', 'k', 'status')
+local position = redis.call('HGET', KEYS[1], 'position')
+-- A note says no more than that there is news: a newer one takes its place, so that progress without output is bounded.
+local last = redis.call('XREVRANGE', KEYS[2], '+', position .. '-1', 'COUNT', 1)[1]
+if last then redis.call('XDEL', KEYS[2], last[1]) end
+redis.call('XADD', KEYS[2], position .. '-*', 'k', 'status')
 return 1
 """
 

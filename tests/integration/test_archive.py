@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from app.errors import StoreUnavailable
-from app.model import Kind, Record
+from app.model import Kind, Record, Status
 from app.store.blocks import Block
 from tests.archiving import MEGABYTE, Node, shown, wait_until
 
@@ -110,7 +110,7 @@ def test_a_crash_between_put_and_trim_changes_nothing(node: Node, monkeypatch: p
     assert [block.start for block in blocks[1:]] == [block.end for block in blocks[:-1]]
 
 
-@pytest.mark.parametrize("harm", ["gone", "empty", "cut", "flipped", "another", "random"])
+@pytest.mark.parametrize("harm", ["gone", "empty", "cut", "flipped", "another", "random", "bomb"])
 def test_a_damaged_block_is_told_as_missing(node: Node, harm: str, caplog: pytest.LogCaptureFixture) -> None:
     """A block that is gone or damaged reads as bytes that are missing; all the others read as before."""
     run, data = node.printed(900_000)
@@ -126,6 +126,8 @@ def test_a_damaged_block_is_told_as_missing(node: Node, harm: str, caplog: pytes
         "flipped": bytes(flipped),
         "another": (node.folder / run.id / blocks[0].name).read_bytes(),
         "random": os.urandom(500),
+        # The beginning of a frame that claims to hold a terabyte.
+        "bomb": b"\x28\xb5\x2f\xfd\xe0" + (1 << 40).to_bytes(8, "little") + b"\x01\x00\x00",
     }
     if harm == "gone":
         file.unlink()
@@ -137,3 +139,18 @@ def test_a_damaged_block_is_told_as_missing(node: Node, harm: str, caplog: pytes
     assert shown(node.read(run)) == data[: block.start] + gap + data[block.end :]
     assert next(record.reason for record in node.read(run) if record.omitted) == ""
     assert (block.name in caplog.text) == (harm != "gone")
+
+
+def test_news_without_output_do_not_pile_up(node: Node, redis_client: redis.Redis) -> None:
+    """A run that only tells its progress leaves one note in its log, however long it goes on; readers hear of it."""
+    run = node.run()
+    for done in range(2000):
+        node.runs.change(run.id, (Status.QUEUED,), progress=(done, 2000))
+    assert (redis_client.memory_usage(f"run:{run.id}:log", samples=0) or 0) < 10_000
+    notes = node.in_log(run)
+    assert [(record.kind, record.position) for record in notes] == [(Kind.STATUS, 0)]
+    node.log.append(run.id, 1, 0, [Record(0, data=b"said\n", line=1)])
+    node.runs.change(run.id, (Status.QUEUED,), progress=(2000, 2000))
+    assert [record.cursor for record in node.read(run, notes[-1].cursor)] == [(5, 0), (5, 1)]
+    assert node.runs.finish(run.id, 1, Status.SUCCEEDED)
+    assert [record.kind for record in node.in_log(run)][-2:] == [Kind.STATUS, Kind.END]
