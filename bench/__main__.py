@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Iterable
@@ -70,11 +71,15 @@ def _show(workload: Workload, sheet: Sheet, which: str) -> None:
 def main() -> int:
     """Measure, show, write; the exit code: 1 where the product or a floor did not do what it should."""
     options = _parser().parse_args()
+    # Whoever ends the benchmark ends what it has started.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     workloads = _chosen(options.only)
     if options.table_of:
         report = load(options.table_of)
     else:
         report = Report(quick=options.quick, rounds=options.rounds)
+        if options.quick:
+            print("Small workloads: a try, whose titles say more than is done.")
         try:
             if options.profile:
                 profiler()

@@ -7,6 +7,7 @@ start of a Python is part of a figure.
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 
 import websockets
@@ -16,34 +17,43 @@ READ_BYTES = 262_144
 PROLOGUE = "import sys\nprint('ready', flush=True)\nsys.stdin.readline()\n"
 
 
+async def _send(connection: websockets.ServerConnection, child: asyncio.subprocess.Process) -> None:
+    assert child.stdin is not None
+    assert child.stdout is not None
+    await connection.send((await child.stdout.readline()).decode().strip())
+    await connection.recv()
+    child.stdin.write(b"\n")
+    while data := await child.stdout.read(READ_BYTES):
+        await connection.send(data.decode())
+    await connection.send("end")
+
+
 async def forward(connection: websockets.ServerConnection) -> None:
-    """Run the code that the client sends, and send on what it prints until it ends."""
+    """Run the code that the client sends, and send on what it prints until it ends or the client has gone."""
     order = str(await connection.recv())
     flags = ["-E", "-u"] if order[0] == "u" else ["-E"]
     pipe = asyncio.subprocess.PIPE
     child = await asyncio.create_subprocess_exec(
         sys.executable, *flags, "-c", PROLOGUE + order[1:], stdin=pipe, stdout=pipe
     )
-    assert child.stdout is not None
-    assert child.stdin is not None
+    sending, leaving = asyncio.create_task(_send(connection, child)), asyncio.create_task(connection.wait_closed())
     try:
-        await connection.send((await child.stdout.readline()).decode().strip())
-        await connection.recv()
-        child.stdin.write(b"\n")
-        while data := await child.stdout.read(READ_BYTES):
-            await connection.send(data.decode())
-        await connection.send("end")
+        # A child that prints nothing would not notice that nobody is there any more.
+        await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
     finally:
+        sending.cancel()
+        leaving.cancel()
         if child.returncode is None:
-            child.terminate()
+            child.kill()
         await child.wait()
 
 
 async def main(port: int) -> None:
-    """Serve for ever."""
+    """Serve until told to end; children end too."""
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     async with websockets.serve(forward, "127.0.0.1", port, compression=None):
-        print("ready", flush=True)
-        await asyncio.get_running_loop().create_future()
+        await ended.wait()
 
 
 if __name__ == "__main__":

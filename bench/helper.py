@@ -11,11 +11,12 @@ import json
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bench.checks import check, undisturbed
+from bench.checks import check, check_numbers, undisturbed
 from bench.clients import Page, latencies, read_pieces, text_of, wait_for
 from bench.rivals import Forwarder
 
@@ -44,7 +45,7 @@ def viewers(orders: dict[str, Any]) -> dict[str, Any]:
 
 
 def flood(orders: dict[str, Any]) -> dict[str, Any]:
-    """One page starts a run that floods, and stops it when told to: how many lines came."""
+    """One page starts a run that floods, and stops it when told to: the lines that came, and in what time."""
     page = Page(orders["url"], orders["cookie"])
     with undisturbed():
         run = page.start("endless")
@@ -53,23 +54,24 @@ def flood(orders: dict[str, Any]) -> dict[str, Any]:
         page.wait(_told_to_end, "nobody ends the flood", 300)
         page.stop(run)
         page.wait_end(run)
-    lines = text_of(page.pieces(run)).splitlines()
-    check(lines == [str(number) for number in range(len(lines))], "the flood has lost lines, or their order")
-    return {"lines": len(lines)}
+    pieces = page.pieces(run)
+    text = text_of(pieces)
+    check_numbers(text, text.count("\n"), what="the flood beside it")
+    return {"lines": text.count("\n"), "seconds": (pieces[-1].time - pieces[0].time) / 1e9}
 
 
 def floor(orders: dict[str, Any]) -> dict[str, Any]:
-    """A page at the forwarder that takes whatever a child prints, until told to leave: how many bytes came."""
+    """A page at the forwarder takes what a child prints, until told to leave: the lines that came, and in what time."""
     wire = Forwarder(orders["port"], "buffered").prepare(orders["code"])
-    taken = 0
+    lines, began = 0, time.monotonic()
     with undisturbed():
         wire.send(b"go")
         _say("ready")
         while not _told_to_end():
             if select.select([wire.socket], [], [], 0.1)[0]:
-                taken += sum(map(len, wire.receive()))
+                lines += sum(message.count(b"\n") for message in wire.receive())
     wire.close()
-    return {"bytes": taken}
+    return {"lines": lines, "seconds": time.monotonic() - began}
 
 
 def reader(orders: dict[str, Any]) -> dict[str, Any]:

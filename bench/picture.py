@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.figures import FLOORS, PRODUCT, Figure, medians
 from bench.report import Report, figures
 
-WIDTH, LEFT, RIGHT = 900, 330, 110
+WIDTH, LEFT, RIGHT = 960, 390, 115
 SPAN = WIDTH - LEFT - RIGHT
 BAR, GAP, ROW = 13, 3, 34
 # Milliseconds at both ends of the strip, whose scale is logarithmic.
@@ -64,6 +64,10 @@ def _text(x: float, y: float, text: str, kind: str = "") -> str:
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'
 
 
+def _label(title: str) -> str:
+    return title.removesuffix(": p99").removesuffix(", p99").replace("`", "")
+
+
 def _bar(name: str, x: float, y: float, width: float, height: float) -> str:
     return f'<rect class="{name}" x="{x:.1f}" y="{y:.1f}" width="{max(1.0, width):.1f}" height="{height:.1f}"/>'
 
@@ -75,7 +79,7 @@ def _throughput(report: Report, chosen: list[Figure], y: int) -> tuple[list[str]
     lines = [_text(0, y, "Throughput, lines/s (longer is better)", "title")]
     y += 14
     for figure, values in measured.items():
-        lines.append(_text(LEFT - 10, y + BAR - 2, figure.title, "end"))
+        lines.append(_text(LEFT - 10, y + BAR - 2, _label(figure.title), "end"))
         for name in [each for each in (PRODUCT, *FLOORS) if each in values]:
             width = SPAN * values[name] / most
             lines += [_bar(name, LEFT, y, width, BAR), _text(LEFT + width + 6, y + BAR - 2, figure.show(values[name]))]
@@ -102,7 +106,7 @@ def _latency(report: Report, chosen: list[Figure], y: int) -> tuple[list[str], i
     for figure in chosen:
         base = figure.key.removesuffix(".p99")
         shares = {share: medians(report.all_rounds, f"{base}.{share}") for share in ("p50", "p99", "p100")}
-        lines.append(_text(LEFT - 10, y + BAR - 2, figure.title.removesuffix(": p99").removesuffix(", p99"), "end"))
+        lines.append(_text(LEFT - 10, y + BAR - 2, _label(figure.title), "end"))
         names = [name for name in (PRODUCT, figure.floor) if all(name in values for values in shares.values())]
         for name, height in zip(names, (BAR, 6), strict=False):
             at = y if name == PRODUCT else y + BAR + 2

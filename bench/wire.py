@@ -6,6 +6,7 @@ all that a read brings, notes the time, and only then looks for frames. It talks
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import time
@@ -45,7 +46,8 @@ class Wire:
         answer, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
         if not answer.startswith(b"HTTP/1.1 101"):
             raise ConnectionError(f"no websocket: {bytes(answer)!r}")
-        self.deflates = b"permessage-deflate" in answer
+        # What came right behind the answer.
+        self._early = self._messages()
 
     def _read(self) -> memoryview:
         size = self.socket.recv_into(self._space)
@@ -59,12 +61,15 @@ class Wire:
 
         Raises: ConnectionError where the server ends the connection, or sends what it should not.
         """
+        if self._early:
+            early, self._early = self._early, []
+            return early
         self._buffer += self._read()
         return self._messages()
 
     def first(self) -> bytes:
         """The next message, where it comes alone: while the connection is being opened."""
-        messages = self._messages()
+        messages = self.receive()
         while not messages:
             messages = self.receive()
         if len(messages) > 1:
@@ -92,7 +97,8 @@ class Wire:
             self._send(PONG, data)
         elif code == CLOSE:
             # What came with it counts; the next read finds the end.
-            self.socket.shutdown(socket.SHUT_RD)
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RD)
         elif code != PONG and not head & FINAL:
             raise ConnectionError("a message in several frames, which none of these servers sends")
         elif code != PONG:

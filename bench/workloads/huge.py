@@ -66,15 +66,15 @@ def huge(lab: Lab, sheet: Sheet) -> None:
         before, store = product.memory(), product.store_memory()
         product.reset_peak()
         visitor = Visitor(product)
-        page = product.page
-        run = page.start("endless", width=WIDTH)
-        page.call("unwatch", {"run": run})
-        page.packets.clear()
+        run = product.page.start("endless", width=WIDTH)
+        product.page.call("unwatch", {"run": run})
         began = time.monotonic()
         with helper("reader", url=product.url, cookie=product.person.cookie, run=run, bytes=size) as reader:
             visitor.start()
             reader.ready()
             seconds = time.monotonic() - began
+            # A new page: the first one, which nobody has looked at for so long, has missed the server's pings.
+            page = product.person.page()
             pressed, pressed_ns = time.time(), time.monotonic_ns()
             page.stop(run)
             found = reader.result()

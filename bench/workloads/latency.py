@@ -17,8 +17,12 @@ from bench.workloads.lab import Lab, Workload, signal_file
 LINES, QUICK_LINES = 500, 100
 PAUSE = 0.01
 STAMPS = "import time\nfor _ in range({}): print(time.monotonic_ns()); time.sleep({})"
-BURN = "n = 0\nwhile True: n = (n * 31 + 7) % 1_000_003"
-ENDLESS = "import itertools\nfor i in itertools.count(): print(i)"
+CHILDREN = {
+    "endless": "import itertools\nfor i in itertools.count(): print(i)",
+    # Not for ever, whatever becomes of who should end it.
+    "burn": "import time\nn, end = 0, time.monotonic() + 120\nwhile time.monotonic() < end:\n"
+    " for _ in range(1000): n = (n * 31 + 7) % 1_000_003",
+}
 HELPERS = 4
 
 
@@ -41,46 +45,43 @@ def _product(product: Product, lines: int) -> list[float]:
 
 
 @contextlib.contextmanager
-def _beside_at_floor(beside: str, port: int) -> Iterator[None]:
-    """Another child at the same forwarder."""
-    if not beside:
-        yield
-        return
-    with helper("floor", port=port, code=ENDLESS if beside == "endless" else BURN) as other:
+def _other(role: str, sheet: Sheet, key: str, who: str, **orders: object) -> Iterator[None]:
+    """A helper that keeps another run going; its lines a second are a figure too."""
+    with helper(role, **orders) as other:
         other.ready()
         yield
         other.end()
-        other.result()
+        found = other.result()
+        if found["lines"]:
+            sheet.put(key, who, found["lines"] / found["seconds"])
 
 
 @contextlib.contextmanager
-def _beside(beside: str, product: Product) -> Iterator[None]:
-    """Another run of the same server, in another of its threads."""
-    if beside == "endless":
-        with helper("flood", url=product.url, cookie=product.person.cookie) as other:
-            other.ready()
-            yield
-            other.end()
-            other.result()
-    elif beside:
-        page = product.person.page()
-        run = page.start(beside)
-        yield
-        page.stop(run)
-        page.wait_end(run)
-    else:
-        yield
+def _burning(product: Product) -> Iterator[None]:
+    page = product.person.page()
+    run = page.start("burn")
+    yield
+    page.stop(run)
+    page.wait_end(run)
 
 
 def stamped(key: str, beside: str, lab: Lab, sheet: Sheet) -> None:
-    """A stamped line every 10 ms, alone or beside another run."""
+    """A stamped line every 10 ms, alone or beside another run; at the floor that is another child."""
     lines = lab.size(LINES, QUICK_LINES)
+    rate = f"{key}-rate"
     if lab.floors:
-        with _beside_at_floor(beside, lab.floors.port):
+        code, port = CHILDREN.get(beside), lab.floors.port
+        with _other("floor", sheet, rate, "unbuffered", port=port, code=code) if code else contextlib.nullcontext():
             sheet.spread(key, "unbuffered", _floor(lab.floors.unbuffered, lines))
         if not beside:
             sheet.spread(key, "naive", _floor(lab.floors.naive, lines))
-    with lab.product() as product, _beside(beside, product):
+    with contextlib.ExitStack() as stack:
+        product = stack.enter_context(lab.product())
+        if beside == "endless":
+            where = {"url": product.url, "cookie": product.person.cookie}
+            stack.enter_context(_other("flood", sheet, rate, PRODUCT, **where))
+        elif beside:
+            stack.enter_context(_burning(product))
         sheet.spread(key, PRODUCT, _product(product, lines))
 
 
@@ -123,7 +124,10 @@ WORKLOADS = (
     Workload(
         "beside-flood",
         partial(stamped, "beside-flood", "endless"),
-        _figures("beside-flood", "the same beside a flooding run", None, 10),
+        (
+            *_figures("beside-flood", "the same beside a flooding run", None, 10),
+            Figure("beside-flood-rate", "the flooding run beside it", "lines/s", floor="unbuffered", digits=0),
+        ),
     ),
     Workload(
         "beside-burner",
