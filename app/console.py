@@ -13,7 +13,8 @@ from app.catalog import Catalog, Job
 from app.errors import BadRequest, NotFound, RealtimeError, ServerStopping, StoreUnavailable
 from app.executors.base import Executor
 from app.extract import Extract
-from app.follow import Followers, Piece, Viewer
+from app.feed import Piece
+from app.follow import Followers
 from app.health import Health
 from app.lookup import Found, Gone, Lookup, Place
 from app.matching import Query
@@ -22,6 +23,7 @@ from app.output import Output
 from app.rights import Action
 from app.stack import Stack
 from app.store.runs import Runs
+from app.viewer import Viewer
 
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 KEY_LENGTH = 128

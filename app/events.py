@@ -16,11 +16,11 @@ from flask_socketio import SocketIO, join_room
 from app import audit, auth, messages, rights, visitors
 from app.console import Console
 from app.errors import BadRequest, LoginRequired, NotFound, RealtimeError, StoreUnavailable
-from app.follow import Viewer
 from app.health import Health
 from app.lookup import Place
 from app.model import User
 from app.stack import Stack
+from app.viewer import Viewer
 from app.wire import Wire
 
 logger = logging.getLogger(__name__)

@@ -10,80 +10,23 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from app.errors import StoreUnavailable
-from app.feed import Feed, Item, Piece, WatchedFeed, items_of, joined
-from app.model import Kind, Record, Run
+from app.feed import Item, WatchedFeed, items_of, joined
+from app.model import Kind, Record
 from app.output import Output
-from app.stack import Signal, Stack
+from app.stack import Stack
 from app.store.log import Cursor, Log, total
 from app.store.runs import Runs
+from app.viewer import FULL_RECORD, READ_BYTES, SMALL_RECORD, Viewer
 
 logger = logging.getLogger(__name__)
-__all__ = ["Feed", "Followers", "Piece", "Viewer"]
 
 WAIT_SECONDS = 1.0
 READ_RECORDS = 16
-READ_BYTES = 1_048_576
 MOST_RECORDS = 1024
-# What a record holds in a flood, and the least that is reckoned for one: most are a line or two.
-FULL_RECORD = 65_536
-SMALL_RECORD = 256
 ROOM_POLL_SECONDS = 0.003
 RETRY_SECONDS = 0.2
-
-
-@dataclass(eq=False)
-class Viewer:
-    """Somebody who watches a run.
-
-    `send_output` and `send_status` deliver; `has_room` tells whether the way to the viewer takes more now. With a
-    `window` (bytes) no more is sent than that beyond what the viewer acknowledged.
-    """
-
-    run_id: str
-    position: int
-    send_output: Callable[[Piece], object]
-    send_status: Callable[[Run], object]
-    has_room: Callable[[], bool]
-    window: int | None
-    wake: Signal
-    acknowledged: int = 0
-    closed: bool = False
-    # It stands at the end of its feed and waits: whoever brings news may send them.
-    hungry: bool = False
-    cursor: Cursor = (0, 0)
-    typical: int = FULL_RECORD
-    needs: int = 1
-    stirred: int = 0
-
-    @property
-    def allowance(self) -> int:
-        """Bytes that may be sent now; a window's worth once everything is acknowledged."""
-        return READ_BYTES if self.window is None else self.window - (self.position - self.acknowledged)
-
-    def takes(self, size: int) -> bool:
-        """May `size` bytes more be sent? A piece larger than the window is, once all before it is acknowledged."""
-        return size <= self.allowance or self.position == self.acknowledged
-
-    def acknowledge(self, position: int) -> None:
-        """The viewer has shown everything up to `position`; late, repeated or wrong ones change nothing."""
-        if self.acknowledged < position <= self.position:
-            self.acknowledged = position
-            if not self.hungry:
-                self.wake.set()
-
-    def send(self, item: Item) -> None:
-        """Send a piece, and stand after it."""
-        if item.piece is not None:
-            self.send_output(item.piece)
-        self.position, self.cursor = max(self.position, item.cursor[0]), item.cursor
-
-    def close(self) -> None:
-        """Nothing more is sent."""
-        self.closed = True
-        self.wake.set()
 
 
 class Followers:

@@ -11,10 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import StoreUnavailable
-from app.follow import Followers, Piece, Viewer
+from app.feed import Piece
+from app.follow import Followers
 from app.model import Kind, Record, Status, Stream
 from app.stack import ThreadingStack
 from app.store.blocks import Block, pack
+from app.viewer import Viewer
 from tests.archiving import Node, lines, shown, wait_until
 
 STEPS = st.lists(

@@ -74,7 +74,7 @@ PROTECTIONS = {
         ("integration/test_leases.py::test_a_dead_nodes_run_is_lost_once",),
     ),
     "no viewer is sent more than its window": Protection(
-        "app/follow.py",
+        "app/viewer.py",
         "return size <= self.allowance or self.position == self.acknowledged",
         "return True",
         ("integration/test_console.py::test_a_viewer_that_does_not_acknowledge_gets_one_window",),
