@@ -12,7 +12,7 @@ from tests.serving import free_port
 class StoreProxy:
     """Passes on to a Unix socket; it can lose answers and hold everything back.
 
-    Each answer number `drop_every` is lost: the store has done what was asked, and the connection ends before it says so.
+    Each answer number `drop_every` is lost: the store has done what was asked, and the connection ends before that.
     """
 
     def __init__(self, target: str) -> None:

@@ -190,6 +190,23 @@ def test_a_start_whose_answer_was_lost_may_be_sent_again(here: Node, redis_clien
     assert redis_client.xlen(f"run:{run.id}:log") == 1
 
 
+def test_a_start_that_was_not_answered_is_withdrawn(here: Node) -> None:
+    """A run that was stored and never began fails, and its key starts another; what was never stored is no matter."""
+    run = replace(here.start(), id=new_id())
+    here.runs.withdraw(run, "key", "too late")
+    stored = here.runs.create(run, "key")
+    assert stored.id == run.id
+    here.runs.withdraw(run, "key", "too late")
+    found = here.runs.get(run.id)
+    assert found is not None
+    assert (found.status, found.message) == (Status.FAILED, "too late")
+    other = replace(run, id=new_id())
+    assert here.runs.create(other, "key").id == other.id
+    here.runs.withdraw(run, "key", "too late")
+    assert here.runs.create(replace(run, id=new_id()), "key").id == other.id
+    assert here.status(other) is Status.RUNNING
+
+
 def redis_client_url(client: redis.Redis) -> str:
     """The address that a client has."""
     return f"unix://{client.connection_pool.connection_kwargs['path']}"

@@ -166,7 +166,9 @@ def test_a_full_store_keeps_what_it_has_and_stops_runs(
         assert "full" in news["reason"]
         _refused_at_once(page, "full")
         for path in ("", "/jobs/lines", f"/runs/{run}"):
-            assert person.get(f"{server.url}{path}", timeout=10).status_code == 200
+            shown = person.get(f"{server.url}{path}", timeout=10)
+            assert shown.status_code == 200
+            assert "The storage is full: nothing can be stored now." in shown.text
         other = server.page(person)
         other.watch(run)
         assert "full" in other.wait_for_storage(available=False)["reason"]
