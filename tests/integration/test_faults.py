@@ -117,9 +117,10 @@ def test_a_viewer_that_stops_reading_costs_nothing(
     server = start_server()
     person = server.log_in()
     page = server.page(person)
-    warm = page.start("flood", megabytes=20)
-    page.wait_for_end(warm)
-    page.texts.clear()
+    # What the first floods take stays, for those to come.
+    for _ in range(2):
+        page.wait_for_end(page.start("flood", megabytes=60))
+        page.texts.clear()
     quiet = page.start("lines", count=100_000, pause=0.02)
     before = memory_of(_worker(server))
     run = page.start("flood", megabytes=60)
