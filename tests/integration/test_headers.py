@@ -9,7 +9,16 @@ import requests
 
 from tests.serving import Server
 
-ROUTES = ["/healthz", "/static/base.css", "/static/none.css", "/vendor/none.js", "/nowhere", "/redirect", "/logout"]
+ROUTES = [
+    "/healthz",
+    "/readyz",
+    "/static/base.css",
+    "/static/none.css",
+    "/vendor/none.js",
+    "/nowhere",
+    "/redirect",
+    "/logout",
+]
 PAGES = ["/", "/index", "/jobs/count", "/jobs/none", "/runs/none", "/runs/none/output", "/jobs/count?run=none"]
 NONCE = re.compile(r"script-src 'nonce-([\w-]{22})'; style-src 'self' 'nonce-([\w-]{22})'")
 

@@ -553,3 +553,39 @@ def _environments(server: Server) -> str:
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
     assert children
     return "".join(Path(f"/proc/{pid}/environ").read_text(errors="replace") for pid in [server.process.pid, *children])
+
+
+def test_a_black_hole_keeps_nobody_waiting(start_server: Callable[..., Server], simulator: Simulator) -> None:
+    """While the provider takes questions and answers none, a login is a 503 within 5 s, all else goes on at once."""
+    server = start_server()
+    visitor, other = Visitor(server.url, simulator), Visitor(server.url, simulator)
+    # Each page asks for a refresh, which nobody waits for.
+    simulator.turn(token_lifetime=2)
+    visitor.log_in()
+    page = server.page(visitor)
+    run = page.start("lines", count=100_000, pause=0.02)
+    page.wait_for_text(run, "3\n")
+    time.sleep(2.1)
+    callbacks = [other.allow(other.begin()) for _ in range(5)]
+    simulator.fault("/", delay=60.0, times=1000)
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        began = time.monotonic()
+        waiting = [pool.submit(other.ask, callback) for callback in callbacks]
+        for path in ("/", "/jobs/lines", f"/runs/{run}"):
+            assert visitor.ask(path, timeout=3).status_code == 200
+        again = server.page(visitor)
+        assert again.watch(run)["ok"]
+        again.wait_for_text(run, "3\n", 3)
+        second = again.call("start_request", {"job": "silent"})
+        assert second["ok"], second
+        assert again.call("stop_request", {"run": run})["ok"]
+        assert page.wait_for_end(run, 3)["status"] == "stopped"
+        # All of that was done before the first login was given up.
+        assert not any(each.done() for each in waiting)
+        for answer in waiting:
+            decent(answer.result(), 503)
+        assert time.monotonic() - began < 5.5
+    simulator.clear_faults()
+    other.log_in()
+    page.close()
+    again.close()

@@ -18,7 +18,16 @@ import requests
 from tests.integration.nginx_fixture import FIRST, SECOND, START, Echo, Nginx, nginx_environment
 from tests.serving import ROOT, free_port
 
-PROXIED = ["/", "/jobs/count", "/socket.io/?EIO=4", "/runs/abc/output", "/redirect?code=c", "/healthz", "/webex/v1/x"]
+PROXIED = [
+    "/",
+    "/jobs/count",
+    "/socket.io/?EIO=4",
+    "/runs/abc/output",
+    "/redirect?code=c",
+    "/healthz",
+    "/readyz",
+    "/webex/v1/x",
+]
 FORGED = {
     "X-Forwarded-For": "203.0.113.7",
     "X-Forwarded-Host": "evil.example",
