@@ -80,13 +80,13 @@ class Archiver:
     def relieve(self, hot: Hot) -> None:
         """See to it that a run's log gets shorter; comes back when it has less than twice what it may.
 
-        The last output of a run that ends goes beyond that: Stop does not wait for a disk.
+        Where the archive cannot be written, the last output of a run that ends goes beyond that: Stop waits for none.
         """
         while True:
             if not hot.moving:
                 hot.moving = True
                 self._stack.spawn(self._shorten, hot)
-            if hot.cost <= 2 * self.limit + (self._last_bytes if hot.ends() else 0):
+            if hot.cost <= 2 * self.limit + (self._last_bytes if self.trouble and hot.ends() else 0):
                 return
             self._stack.sleep(ROOM_POLL_SECONDS)
 

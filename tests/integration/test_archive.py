@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from app.errors import StoreUnavailable
+from app.config import load_settings
+from app.errors import ConfigError, StoreUnavailable
 from app.model import Kind, Record, Status
 from app.store.blocks import Block
 from tests.archiving import MEGABYTE, Node, shown, wait_until
@@ -25,6 +26,13 @@ def test_older_output_leaves_redis_and_reads_the_same(node: Node) -> None:
         records = node.read(run, (position, 0), 3)
         assert shown(records)[position - records[0].start :] == data[position:]
     assert node.output.bounds(run.id) == (0, 900_000)
+
+
+def test_head_and_tail_have_room_for_what_redis_holds(tmp_path: Path) -> None:
+    """RUN_MEGABYTES below twice HOT_MEGABYTES ends the start with a sentence."""
+    with pytest.raises(ConfigError, match="RUN_MEGABYTES: expected at least twice HOT_MEGABYTES"):
+        load_settings(None, hot_megabytes=1, run_megabytes=1.9)
+    assert load_settings(None, data_dir=tmp_path).archive_folder == tmp_path / "archive"
 
 
 def test_the_archive_is_for_its_owner_alone(node: Node) -> None:

@@ -95,6 +95,22 @@ def test_huge_output_stays_small_in_redis_and_is_shown_in_order(
     assert viewer.text == (printed[: hole[0]] + printed[hole[1] :]).decode()
 
 
+def test_a_page_of_another_server_misses_nothing_that_is_moved_meanwhile(
+    start_server: Callable[..., Server], watch: Callable[..., Watcher]
+) -> None:
+    """Output that goes to the archive before another server has read it from Redis reaches that server's pages."""
+    first, second = start_server(HOT_MEGABYTES="0.25"), start_server(HOT_MEGABYTES="0.25")
+    page = first.page(first.log_in())
+    run = page.start("flood", megabytes=20)
+    viewers = [watch(second, second.log_in(), run) for _ in range(2)]
+    assert page.wait_for_end(run)["status"] == "succeeded"
+    for viewer in viewers:
+        assert viewer.wait_for_end()["status"] == "succeeded"
+        assert (viewer.wrong, viewer.omitted) == ([], [])
+        assert viewer.text == flooded(20).decode()
+    page.close()
+
+
 def _limit_files(server: Server, size: int) -> None:
     """No file of the server's may grow beyond `size` bytes: its disk is full."""
     for process in processes_of(server.process.pid):
