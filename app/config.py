@@ -138,6 +138,9 @@ class Settings(BaseSettings):
         2.0, 0.1, 60, "seconds", "Most time for one answer to a search; the next one goes on."
     )
     window_bytes: int = _number(1_048_576, 65_536, 1 << 30, "bytes", "Output sent to a viewer before it acknowledges.")
+    compression: Literal["off", "on"] = Field(
+        "off", description="Compress what websockets carry: less traffic on a slow network, and slower for everybody."
+    )
 
     @property
     def secrets(self) -> tuple[str, ...]:

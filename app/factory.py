@@ -36,6 +36,7 @@ from app.store.runs import Runs
 from app.store.sessions import install_sessions
 from app.store.tokens import TokenStore
 from app.watchdog import Watchdog
+from app.wire import uncompressed
 
 VITAL_SECONDS = 2.0
 VITAL_CONNECTIONS = 3
@@ -125,6 +126,8 @@ def create_app(settings: Settings) -> Flask:
     )
     wsgi: Any = app
     wsgi.wsgi_app = visitors.around(headers.around(app.wsgi_app), settings.origins)
+    if settings.compression == "off":
+        wsgi.wsgi_app = uncompressed(wsgi.wsgi_app)
     door = events.Door(app, socketio)
     app.extensions["on_logout"].append(door.end_session)
     app.extensions["shutdown"] = readiness.before_stop(functools.partial(_end_runs, console, executors["thread"]))

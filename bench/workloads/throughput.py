@@ -61,9 +61,9 @@ def masked(lab: Lab, sheet: Sheet) -> None:
 
 
 def deflated(lab: Lab, sheet: Sheet) -> None:
-    """The same for a client that offers compression, as browsers do."""
+    """The same for a client that offers compression, as browsers do, where the setting allows it."""
     lines = lab.size(LINES, QUICK_LINES)
-    with lab.product() as product:
+    with lab.product(COMPRESSION="on") as product:
         plain = _product(product.page, lines, 0)
         page = product.person.page(deflate=True)
         deflating = _product(page, lines, 0)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from websockets.sync.client import connect
 
 from tests.serving import Page, Server
 from tests.socket_client import ConnectionRefused, SocketClient
@@ -111,3 +113,19 @@ def test_logout_ends_the_sockets_of_this_session_only(server: Server) -> None:
     other.watch(run)
     assert other.wait_for_end(run)["status"] == "succeeded"
     other.close()
+
+
+@pytest.mark.parametrize(("settings", "accepted"), [({}, False), ({"COMPRESSION": "on"}, True)])
+def test_websockets_are_compressed_by_setting_alone(
+    start_server: Callable[..., Server], settings: dict[str, str], accepted: bool
+) -> None:
+    """Browsers offer compression with each websocket; the server takes it up only where COMPRESSION says so."""
+    server = start_server(**settings)
+    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in server.log_in().cookies)
+    address = server.url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
+    origin: Any = server.url
+    with connect(address, additional_headers={"Cookie": cookies}, origin=origin, compression="deflate") as socket:
+        assert socket.recv(10)
+        assert socket.response is not None
+        agreed = "permessage-deflate" in socket.response.headers.get("Sec-WebSocket-Extensions", "")
+        assert agreed is accepted
