@@ -28,10 +28,14 @@ class Extract:
     def __init__(self, stack: Stack, output: Output, run: Run, start: int) -> None:
         self._stack, self._output = stack, output
         self.run, self.start, self.end = run, start, run.position
-        self.holes: list[tuple[int, int]] = []
-        if run.omitted or not output.gapless(run.id):
-            for records in self._pages(self.start, self.end):
-                self.holes += [(each.start, each.position) for each in records if each.kind is Kind.OMITTED]
+        holes = self._read_holes() if run.omitted else output.holes(run.id)
+        self.holes = [
+            (max(first, start), min(last, self.end)) for first, last in holes if start < last and first < self.end
+        ]
+
+    def _read_holes(self) -> list[tuple[int, int]]:
+        pages = self._pages(self.start, self.end)
+        return [(each.start, each.position) for page in pages for each in page if each.kind is Kind.OMITTED]
 
     @property
     def size(self) -> int:

@@ -67,16 +67,18 @@ class Output:
         blocks = self._in_thread(self._archive.blocks, run_id)
         return min(first[0].start, blocks[0].start) if blocks else first[0].start, end[0]
 
-    def gapless(self, run_id: str) -> bool:
-        """Does no cap leave something out? Answered from the names of what is kept, without reading it."""
+    def holes(self, run_id: str) -> list[tuple[int, int]]:
+        """From where to where nothing is kept, by the names of what is: damaged blocks are found by reading alone."""
         first = self._log.read(run_id, (0, 0), 1)
         limit = first[0].start if first else 0
-        end = 0
+        found, end = [], 0
         for block in self._in_thread(self._archive.blocks, run_id) if limit else ():
             if block.start > end:
-                return False
+                found.append((end, min(block.start, limit)))
             end = max(end, block.end)
-        return end >= limit
+            if end >= limit:
+                return found
+        return [*found, (end, limit)] if end < limit else found
 
     def locate(self, run_id: str, *, line: int | None = None, time: float | None = None) -> int:
         """A position from which to read on to get to a line (numbered from 1), or to a time (seconds since the epoch).

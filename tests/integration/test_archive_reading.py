@@ -73,6 +73,12 @@ class Life:
             self.hot.position, self.hot.records = position, records_now
             self.hot.moved, self.hot.moved_records = moved, moved_records
 
+    def check_holes(self) -> None:
+        """What the names of blocks say of what is missing is what reading finds."""
+        records = self.node.read(self.run)
+        told = [number for each in records if each.omitted for number in range(each.start, each.position)]
+        assert [number for hole in self.node.output.holes(self.run.id) for number in range(*hole)] == told
+
     def may_miss(self, start: int, end: int) -> bool:
         """Whether there is a reason for these bytes to be missing."""
         gone = [*self.dropped, (HALF, len(self.data) - HALF)]
@@ -109,6 +115,7 @@ def test_any_cursor_reads_a_gapless_sequence(
                 assert record.line == life.data[: record.start].count(b"\n") + 1
         if ends:
             assert [record.kind for record in records].count(Kind.END) == 1
+    life.check_holes()
 
 
 @pytest.mark.parametrize("archived", [False, True])
