@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -205,3 +206,11 @@ def test_missing_libraries_of_the_page_are_named(tmp_path: Path) -> None:
     """Without vendor/ the pages would be dead: the line says how to get it."""
     shutil.copytree(ROOT / "app", tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__"))
     assert "make setup" in _refused(tmp_path, root=tmp_path)
+
+
+def test_the_launcher_complains_in_the_log_s_format(tmp_path: Path) -> None:
+    """Where the log is JSON, the line that says why nothing is started is a record too."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = json.loads(_refused(tmp_path, LOG_FORMAT="json", PORT=str(taken.getsockname()[1])))
+    assert (said["level"], said["logger"]) == ("CRITICAL", "app.launcher")
+    assert said["message"].startswith("PORT: cannot listen")

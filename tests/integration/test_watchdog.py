@@ -50,7 +50,8 @@ def _blockable(folder: Path, settings: dict[str, Any], stack: str) -> Iterator[S
         "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
     }
     worker = {"eventlet": "EventletWorker", "threading": "ThreadsWorker"}[stack]
-    command = [sys.executable, "-m", "gunicorn", f"--worker-class=app.gunicorn_worker.{worker}"]
+    command = [sys.executable, "-W", "ignore::Warning:app.gunicorn_worker", "-m", "gunicorn"]
+    command += [f"--worker-class=app.gunicorn_worker.{worker}"]
     command += ["--logger-class=app.gunicorn_worker.JsonLog", "--log-level=warning", "--threads=20"]
     command += ["--graceful-timeout=3", f"--bind=127.0.0.1:{port}", "--no-control-socket", "blockable:app"]
     log = folder / "log"
