@@ -24,6 +24,7 @@ SHOWN_BEFORE = 80
 # RE2 falls back to trying a program's instructions one by one, so their number bounds the time for a piece: about 1 s.
 PROGRAM_SIZE = 2000
 PROGRAM_BYTES = 1 << 20
+MANY_LINES = "(?m)"
 # These look at a text's beginning and end, and a text has many lines here.
 _WHOLE_TEXT = re.compile(r"\\[Az]|\(\?[A-Za-z]*-[A-Za-z]*m")
 
@@ -76,7 +77,7 @@ class Query:
         options.log_errors = False
         options.max_mem = PROGRAM_BYTES
         try:
-            wanted = re2.escape(given[0].encode()) if pattern is None else b"(?m)" + given[0].encode()
+            wanted = re2.escape(given[0].encode()) if pattern is None else (MANY_LINES + given[0]).encode()
             self._found = re2.compile(wanted, options)
         except UnicodeEncodeError:
             raise BadRequest("This is no text: it holds half of a character.") from None
@@ -110,7 +111,8 @@ def _line_end(text: bytes, start: int) -> int:
 
 def _reason(error: Exception) -> str:
     reason = error.args[0]
-    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+    text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+    return text.replace(MANY_LINES, "", 1)
 
 
 def pieces(raw: bytes | bytearray, *, open_end: bool, inside: bool, own: int | None = None) -> tuple[list[Piece], int]:

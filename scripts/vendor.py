@@ -21,7 +21,6 @@ BUILD = ROOT / "node_modules" / ".page"
 MODULES = {
     "@xterm/xterm": "lib/xterm.mjs",
     "@xterm/addon-fit": "lib/addon-fit.mjs",
-    "@xterm/addon-search": "lib/addon-search.mjs",
     "socket.io-client": "dist/socket.io.esm.min.js",
 }
 STYLES = {"@xterm/xterm": "css/xterm.css"}

@@ -39,7 +39,20 @@
  * @property {string} reason a sentence, or nothing
  */
 
-/** @typedef {{ok: true, run: Run} | {ok: false, error: Fault}} Answer */
+/** @typedef {{ok: false, error: Fault}} Refusal */
+/** @typedef {{ok: true, run: Run} | Refusal} Answer */
+/** @typedef {{ok: true, run: Run, after: number, line: number} | Refusal} WatchAnswer */
+/** @typedef {{ok: true, matches: Match[], searched: number, done: boolean} | Refusal} SearchAnswer */
+
+/**
+ * @typedef {object} Match a line that was found
+ * @property {number} position the byte offset of the line's beginning
+ * @property {number} line its number, from 1
+ * @property {string} text the line, or its part around the match
+ * @property {number} begins where the match begins in `text`
+ * @property {number} ends
+ * @property {number} column where the match begins in the whole line
+ */
 
 /**
  * @typedef {object} PageData

@@ -3,18 +3,19 @@ import { connect } from "./connection.js";
 import { LIVE } from "./contract.js";
 import { element, elementIfAny, elementOf, say } from "./dom.js";
 import { JobForm } from "./form.js";
-import { prepareSearch } from "./find.js";
+import { prepareDownloads } from "./menu.js";
+import { Part } from "./part.js";
 import { Reader, SILENCE } from "./reader.js";
-import { Screen } from "./screen.js";
+import { SCROLLBACK_LINES, Screen } from "./screen.js";
+import { Search } from "./search.js";
 import { RunState } from "./state.js";
 import { watchStorage } from "./storage.js";
 import { localise } from "./times.js";
 
 const REST_MILLISECONDS = 1000;
 const ANSWER_MILLISECONDS = 10_000;
-// Of a longer output the last part is shown: more than the terminal's lines can hold.
-const WHOLE_BYTES = 16_777_216;
-const LAST_BYTES = 8_388_608;
+// Of a longer output the last lines are shown, as many as the terminal holds.
+const WHOLE_BYTES = 262_144;
 // Narrower than this (as in console.css), the terminal stands below the form.
 const ONE_COLUMN = 960;
 
@@ -29,18 +30,17 @@ const stop = elementOf("stop", HTMLButtonElement);
 const wrong = element("form-error");
 const jobForm = elementIfAny("job-form", HTMLFormElement);
 const form = jobForm && new JobForm(jobForm, wrong);
-const follow = element("follow");
 
-let openSearch = () => {};
-let cut = 0; // the position from which the window shows output
-const screen = new Screen(log, {
-  moved: (following, full) => {
-    follow.hidden = following;
-    element("older").hidden = !full && !cut;
-  },
-  find: () => openSearch(),
+const screen = new Screen(log, { moved: () => part.moved(), find: () => search.open() });
+const part = new Part(screen, () => {
+  if (shown) open(shown);
+  reader?.watch();
 });
-openSearch = prepareSearch(screen);
+const search = new Search(
+  (message) => ask("search", { run: reader?.run ?? "", ...message }),
+  (match) => (match ? void part.show(match) : screen.lines.unmark()),
+);
+const downloads = prepareDownloads();
 
 const state = new RunState(data.now);
 state.links.run = data.links.run;
@@ -50,6 +50,8 @@ watchStorage(socket);
 
 /** @type {Reader | null} */
 let reader = null;
+/** @type {Run | null} the run in the terminal, as it was last heard of */
+let shown = null;
 let starting = false;
 /** For a moment after a Start the button rests: a double click means one run. */
 let resting = false;
@@ -89,6 +91,7 @@ function complain(fault, silence) {
 
 /** @param {Run} run */
 function show(run) {
+  shown = run;
   state.show(run);
   log.dataset.status = run.status;
   const live = LIVE.has(run.status);
@@ -110,25 +113,23 @@ function offerStart(live) {
 }
 
 /**
- * Show a run in the terminal, from its beginning or, where that is too long, its last part.
+ * Show a run in the terminal, from its beginning or, where that is too long, its last lines.
  * @param {Run} run
  */
 function open(run) {
+  if (reader?.run !== run.id) search.reset();
+  const end = Math.max(run.position, reader?.run === run.id ? reader.rendered : 0);
   reader?.close();
-  screen.reset();
-  cut = run.position > WHOLE_BYTES ? run.position - LAST_BYTES : 0;
-  log.dataset.position = String(cut);
+  shown = run;
   log.dataset.status = "";
-  for (const id of ["output", "older-link"]) {
-    const link = elementOf(id, HTMLAnchorElement);
-    link.href = data.links.output.replace("RUN", run.id);
-    link.hidden = false;
-  }
+  const address = data.links.output.replace("RUN", run.id);
+  downloads(address);
   reader = new Reader(socket, run.id, screen, {
     moved: (position) => (log.dataset.position = String(position)),
     status: show,
     failed: (fault) => banner(fault?.message ?? ""),
-  }, cut);
+  }, end > WHOLE_BYTES ? { tail: SCROLLBACK_LINES } : { after: 0 });
+  part.live(reader, address);
 }
 
 /** A number that is used once; randomUUID is missing where the page comes by plain HTTP. */
@@ -139,7 +140,7 @@ function freshKey() {
 /**
  * @param {string} event
  * @param {object} message
- * @returns {Promise<Answer>}
+ * @returns {Promise<any>} the server's answer to this event, or a refusal
  */
 async function ask(event, message) {
   try {
@@ -225,7 +226,6 @@ jobForm?.addEventListener("submit", (event) => {
 stop.addEventListener("click", () => void stopRun());
 element("clear").addEventListener("click", () => screen.reset());
 prepareSpeech();
-follow.addEventListener("click", () => screen.toEnd());
 localise();
 if (data.run) {
   open(data.run);

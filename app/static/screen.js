@@ -1,20 +1,12 @@
 /** The terminal: a bounded window on output, which only shows. */
 import { Terminal } from "@xterm/xterm";
 import { FitAddon } from "@xterm/addon-fit";
-import { SearchAddon } from "@xterm/addon-search";
+import { LineFinder } from "./lines.js";
 import { makeInert } from "./inert.js";
 import { styleByTheRules } from "./policy.js";
 import { followTheme } from "./theme.js";
 
 export const SCROLLBACK_LINES = 10_000;
-const MATCHES = {
-  decorations: {
-    matchBackground: "#e8b84a",
-    matchOverviewRuler: "#e8b84a",
-    activeMatchBackground: "#ff8a3d",
-    activeMatchColorOverviewRuler: "#ff8a3d",
-  },
-};
 // Ends any sequence that output left open, then resets everything.
 const RESET = "\x18\x1bc";
 
@@ -26,7 +18,7 @@ export class Screen {
   constructor(holder, watcher) {
     styleByTheRules();
     this.terminal = new Terminal({
-      allowProposedApi: true, // search marks its matches by decorations
+      allowProposedApi: true, // a match is marked by decorations
       convertEol: true,
       cursorInactiveStyle: "none",
       disableStdin: true,
@@ -37,10 +29,11 @@ export class Screen {
       overviewRuler: { width: 10 },
       scrollback: SCROLLBACK_LINES,
     });
-    this.searcher = new SearchAddon();
+    this.lines = new LineFinder(this.terminal);
+    /** False while a part of the past is shown: what comes is taken and not written. */
+    this.live = true;
     const fit = new FitAddon();
     this.terminal.loadAddon(fit);
-    this.terminal.loadAddon(this.searcher);
     makeInert(this.terminal);
     followTheme(this.terminal);
     this.terminal.open(holder);
@@ -64,7 +57,17 @@ export class Screen {
    * @param {() => void} [shown] called when the text is in the terminal
    */
   write(text, shown) {
-    this.terminal.write(text, shown);
+    if (this.live) this.terminal.write(text, shown);
+    else if (shown) window.setTimeout(shown);
+  }
+
+  /**
+   * Output of the past; resolves when it is in the terminal.
+   * @param {string} text
+   * @returns {Promise<void>}
+   */
+  writePast(text) {
+    return new Promise((resolve) => this.terminal.write(text, resolve));
   }
 
   /** Empty the window, after what was written before. */
@@ -79,16 +82,6 @@ export class Screen {
   /** @param {boolean} on whether screen readers are told what is shown; it slows a flood of output down */
   speak(on) {
     this.terminal.options.screenReaderMode = on;
-  }
-
-  /**
-   * @param {string} query
-   * @param {"next" | "previous" | "typed"} way
-   */
-  find(query, way) {
-    if (!query) this.searcher.clearDecorations();
-    else if (way === "previous") this.searcher.findPrevious(query, MATCHES);
-    else this.searcher.findNext(query, { ...MATCHES, incremental: way === "typed" });
   }
 
   /**

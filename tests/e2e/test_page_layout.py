@@ -38,7 +38,7 @@ def test_everything_is_reached_by_tab_and_nothing_holds_it(visit: Visit) -> None
     for _ in range(30):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
-    for wanted in ("skip", "brand", "logout", "p-count", "start", "clear", "find", "output", "speak"):
+    for wanted in ("skip", "brand", "logout", "p-count", "start", "clear", "find", "download", "speak"):
         assert wanted in reached
     terminal = next(index for index, name in enumerate(reached) if "xterm-helper-textarea" in name)
     assert "xterm" not in reached[terminal + 1]
@@ -82,20 +82,21 @@ def test_search_finds_lines_far_up(visit: Visit) -> None:
     expect(page.locator("#matches")).to_have_text("1 of 1")
     assert "1234" in shown(page)
     page.fill("#query", "no such line")
-    expect(page.locator("#matches")).to_have_text("None in what is kept here")
+    expect(page.locator("#matches")).to_have_text("Not in the output")
     page.keyboard.press("Escape")
     expect(page.locator("#search")).to_be_hidden()
 
 
 def test_what_left_the_window_is_said(visit: Visit) -> None:
-    """The terminal holds 10,000 lines; beyond that the page leads to the whole output."""
+    """The terminal holds 10,000 lines; beyond that the page says so, and the download has all of them."""
     page = visit("/jobs/lines")
     page.fill("#p-count", "12000")
     expect(page.locator("#older")).to_be_hidden()
     start_and_wait(page)
     expect(page.locator("#older")).to_be_visible()
+    page.click("#download")
     with page.expect_download() as download:
-        page.click("#older-link")
+        page.get_by_role("link", name="Exact bytes").first.click()
     content = Path(download.value.path()).read_bytes()
     assert content == b"".join(b"%d\n" % number for number in range(12_000))
 

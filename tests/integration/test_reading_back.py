@@ -423,3 +423,40 @@ def test_answers_are_plain_json(page: Page) -> None:
     answer = page.call("search", {"run": run, "pattern": "broken|alert"})
     assert json.loads(json.dumps(answer)) == answer
     assert {each["line"] for each in answer["matches"]} == {1, 4}
+
+
+def test_log_and_archive_are_read_as_one(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    """Most of a run lies in the archive and its middle is kept nowhere: places, search and download know both."""
+    server = start_server(HOT_MEGABYTES="0.25", RUN_MEGABYTES="4", ARCHIVE_DIR=str(tmp_path / "archive"))
+    person = server.log_in()
+    page = server.page(person)
+    run = _ended(page, count=900_000)
+    whole = _numbers(900_000).encode()
+    answer = _get(server, person, run)
+    omitted = int(answer.headers["X-Omitted-Bytes"])
+    head, marker, tail = answer.content.partition(b"\n[%d bytes are missing here: " % omitted)
+    assert marker
+    tail = tail.partition(b"]\n")[2]
+    assert whole.startswith(head)
+    assert whole.endswith(tail)
+    assert len(head) + omitted + len(tail) == len(whole)
+    assert _get(server, person, run, "?tail=2").content == b"899998\n899999\n"
+    assert _get(server, person, run, "?line=1001", Range="bytes=0-8").content == b"1000\n1001"
+    assert _get(server, person, run, Range=f"bytes={len(head) - 9}-{len(head) - 1}").content == head[-9:]
+    assert _get(server, person, run, Range=f"bytes={len(head) - 9}-{len(head)}").status_code == 416
+    kept = [
+        int(line) for part in (head, tail) for line in part.split(b"\n") if line.endswith(b"4321") and len(line) < 7
+    ]
+    for backwards in (False, True):
+        found: list[int] = []
+        message: dict[str, Any] = {"run": run, "pattern": "4321$", "backwards": backwards}
+        while True:
+            answered = page.call("search", message)
+            found += [each["line"] - 1 for each in answered["matches"]]
+            if answered["done"]:
+                break
+            message["after"] = answered["searched"]
+        # The hole may have cut a line, whose rest is one.
+        assert [each for each in found if each in kept] == (kept[::-1] if backwards else kept)
+        assert len(found) <= len(kept) + 1
+    page.close()

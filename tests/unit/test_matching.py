@@ -269,7 +269,7 @@ def test_a_search_ends_where_nobody_waits() -> None:
         ("", None, "one of them"),
         ("a" * 1001, None, "at most 1000"),
         (None, "a" * 1_000_000, "at most 1000"),
-        (None, "(a", "no regular expression: missing"),
+        (None, "(a", r"no regular expression: missing \): \(a$"),
         (None, "*", "no regular expression"),
         (None, r"(a)\1", "no regular expression: invalid escape"),
         (None, "(?=a)", "no regular expression"),

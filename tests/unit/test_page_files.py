@@ -68,7 +68,7 @@ def test_libraries_are_copied_to_versioned_folders(tmp_path: Path) -> None:
     assets = Assets(ROOT / "app" / "static", folder / "vendor")
     imports = assets.imports(address)["imports"]
     versions = json.loads((folder / "package-lock.json").read_text())["packages"]
-    for package in ("@xterm/xterm", "@xterm/addon-fit", "@xterm/addon-search", "socket.io-client"):
+    for package in ("@xterm/xterm", "@xterm/addon-fit", "socket.io-client"):
         path = imports[package].removeprefix("/views.vendor/")
         assert versions[f"node_modules/{package}"]["version"] in path
         assert (folder / "vendor" / path).is_file()
