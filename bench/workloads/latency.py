@@ -71,7 +71,7 @@ def stamped(key: str, beside: str, lab: Lab, sheet: Sheet) -> None:
     rate = f"{key}-rate"
     if lab.floors:
         code, port = CHILDREN.get(beside), lab.floors.port
-        with _other("floor", sheet, rate, "unbuffered", port=port, code=code) if code else contextlib.nullcontext():
+        with _other("floor", sheet, rate, "buffered", port=port, code=code) if code else contextlib.nullcontext():
             sheet.spread(key, "unbuffered", _floor(lab.floors.unbuffered, lines))
         if not beside:
             sheet.spread(key, "naive", _floor(lab.floors.naive, lines))
@@ -126,7 +126,7 @@ WORKLOADS = (
         partial(stamped, "beside-flood", "endless"),
         (
             *_figures("beside-flood", "the same beside a flooding run", None, 10),
-            Figure("beside-flood-rate", "the flooding run beside it", "lines/s", floor="unbuffered", digits=0),
+            Figure("beside-flood-rate", "the flooding run beside it", "lines/s", digits=0),
         ),
     ),
     Workload(
