@@ -185,13 +185,15 @@ def test_catastrophic_patterns_hold_nobody_up(
 ) -> None:
     """On a line of a megabyte they are answered in time, and the server answers others meanwhile."""
     run = _ended(page, "huge", size=1_000_000)
-    page.client.emit("search", {"run": run, "pattern": pattern})
+    other = server.page(person)
+    other.client.emit("search", {"run": run, "pattern": pattern})
     began = time.monotonic()
     assert person.get(f"{server.url}/healthz", timeout=5).ok
     assert time.monotonic() - began < 3
     answer = page.call("search", {"run": run, "pattern": pattern, "backwards": True})
     assert answer["ok"]
     assert answer["done"] or answer["searched"] < 1_000_001
+    other.close()
 
 
 def test_leaving_ends_a_search(server: Server, person: requests.Session, page: Page) -> None:
