@@ -58,9 +58,11 @@ def _other(role: str, sheet: Sheet, key: str, who: str, **orders: object) -> Ite
 
 @contextlib.contextmanager
 def _burning(product: Product) -> Iterator[None]:
-    page = product.person.page()
-    run = page.start("burn")
+    run = product.person.page().start("burn")
     yield
+    # A new page: the first one, which nobody has looked at meanwhile, may have missed the server's pings.
+    page = product.person.page()
+    page.watch(run)
     page.stop(run)
     page.wait_end(run)
 
