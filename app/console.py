@@ -86,13 +86,15 @@ class Console:
         self._refresh()
         job = self._catalog.example if name is None else self._catalog.get(name)
         values = job.parse(params)
+        executor, now = self._executors[job.executor], time.time()
         run = Run(
             id=new_id(),
             job=job.name,
             title=job.title,
             user=user,
-            status=Status.QUEUED,
-            created=time.time(),
+            status=executor.begins,
+            created=now,
+            started=now if executor.begins is Status.RUNNING else None,
             executor=job.executor,
             params=job.to_json(values),
             epoch=1,
@@ -108,13 +110,13 @@ class Console:
             return stored
         audit.start(user.id, run.id, job.name, params)
         try:
-            self._executors[job.executor].start(run, job, values)
+            executor.start(run, job, values)
         except Exception as error:
             reason = str(error) if isinstance(error, RealtimeError) else "The server could not start it."
             with contextlib.suppress(StoreUnavailable):
                 self._runs.finish(run.id, None, Status.FAILED, message=reason)
             raise
-        return self._runs.get(run.id) or run
+        return run
 
     def _withdraw(self, run: Run, key: str | None) -> None:
         while True:
@@ -166,7 +168,7 @@ class Console:
     def watch(
         self,
         user: User | None,
-        run_id: str,
+        run: str | Run,
         place: Place,
         *,
         send_output: Callable[[Piece], object],
@@ -174,16 +176,17 @@ class Console:
         has_room: Callable[[], bool],
         window: int | None,
     ) -> tuple[Run, Viewer, tuple[int, int]]:
-        """Send a run's output from a place on, and its status, until its end or the viewer's.
+        """Send a run's output from a place on, and its status, until its end or the viewer's; a run or its id.
 
         Answers also the position of the place, and the number of its line.
         """
-        run = self.run(user, run_id)
-        after = self._lookup.position(run, place)
-        line = self._lookup.line(run, after)
-        viewer = Viewer(run_id, after, send_output, send_status, has_room, window, self._stack.signal())
+        found = self.run(user, run) if isinstance(run, str) else run
+        rights.require(user, Action.WATCH, found)
+        after = self._lookup.position(found, place)
+        line = self._lookup.line(found, after)
+        viewer = Viewer(found.id, after, send_output, send_status, has_room, window, self._stack.signal())
         self._followers.watch(viewer)
-        return run, viewer, (after, line)
+        return found, viewer, (after, line)
 
     def search(
         self,

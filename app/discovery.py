@@ -11,7 +11,6 @@ import stat
 import sys
 import traceback
 from collections import deque
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
@@ -214,14 +213,22 @@ def _is_in(name: str, package: str) -> bool:
     return name == package or name.startswith(f"{package}.")
 
 
-def _sources(package: str) -> Iterator[str]:
-    for name, module in list(sys.modules.items()):
-        if _is_in(name, package) and isinstance(file := getattr(module, "__file__", None), str):
-            yield file
+_known_sources: dict[str, tuple[int, list[str]]] = {}
+
+
+def _sources(package: str) -> list[str]:
+    """The files of a package's modules that are loaded; looked for again when there are more or fewer modules."""
+    count, known = _known_sources.get(package, (0, []))
+    if count != len(sys.modules):
+        modules = [module for name, module in list(sys.modules.items()) if _is_in(name, package)]
+        known = [file for module in modules if isinstance(file := getattr(module, "__file__", None), str)]
+        _known_sources[package] = (len(sys.modules), known)
+    return known
 
 
 def _forget(package: str) -> dict[str, ModuleType]:
     names = [name for name in sys.modules if _is_in(name, package)]
+    _known_sources.pop(package, None)
     return {name: sys.modules.pop(name) for name in names}
 
 

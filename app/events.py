@@ -18,7 +18,7 @@ from app.console import Console
 from app.errors import BadRequest, LoginRequired, NotFound, RealtimeError, StoreUnavailable
 from app.health import Health
 from app.lookup import Place
-from app.model import User
+from app.model import Run, User
 from app.stack import Stack
 from app.viewer import Viewer
 from app.wire import Wire
@@ -136,7 +136,7 @@ class Door:
             raise BadRequest("params: expected an object")
         run = self._console.start(user, job, params, key)
         page.newest = run.id
-        return self._watching(page, user, run.id, Place(), bool(message.get("ack")))
+        return self._watching(page, user, run, Place(), bool(message.get("ack")))
 
     def _stop_request(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
         run_id = messages.text(message, "run", page.newest)
@@ -147,17 +147,17 @@ class Door:
     def _watch(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
         return self._watching(page, user, messages.run_id(message), messages.place(message), bool(message.get("ack")))
 
-    def _watching(self, page: Page, user: User, run_id: str, place: Place, acknowledges: bool) -> dict[str, Any]:
+    def _watching(self, page: Page, user: User, run: str | Run, place: Place, acknowledges: bool) -> dict[str, Any]:
         sid, wire = _sid(), self._wire
-        address = wire.address(sid)
+        address, run_id = wire.address(sid), run if isinstance(run, str) else run.id
         before = page.viewers.pop(run_id, None)
         if before is not None:
             before.close()
         if len(page.viewers) >= SOCKET_VIEWERS:
             self._drop_ended(page)
-        run, viewer, (after, line) = self._console.watch(
+        found, viewer, (after, line) = self._console.watch(
             user,
-            run_id,
+            run,
             place,
             send_output=lambda piece: wire.output(address, run_id, piece),
             send_status=lambda run: self._socketio.emit("status", {"run": run.as_dict()}, to=sid),
@@ -165,7 +165,7 @@ class Door:
             window=self._window if acknowledges else None,
         )
         page.viewers[run_id] = viewer
-        return {"run": run.as_dict(), "after": after, "line": line}
+        return {"run": found.as_dict(), "after": after, "line": line}
 
     def _search(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
         sid, run_id, asked = _sid(), messages.run_id(message), messages.search(message)

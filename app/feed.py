@@ -93,10 +93,11 @@ def _join(group: list[Item]) -> Item:
 class Feed:
     """The newest items of one run, read or heard once for all viewers that wait for news.
 
-    All that came after the cursor `before` is here. `stirred` counts news of the run's status that came by no record.
+    All that came after the cursor `before` is here; at first nobody knows of anything. `stirred` counts news of the
+    run's status that came by no record.
     """
 
-    before: Cursor
+    before: Cursor = (-1, 0)
     items: deque[Item] = field(default_factory=deque)
     size: int = 0
     stirred: int = 0

@@ -94,12 +94,13 @@ class Followers:
             for item in items:
                 viewer.send(item)
         except Exception:
-            logger.exception("a viewer of run %s is no longer served", viewer.run_id)
-            viewer.close()
+            logger.exception("news of run %s did not reach a viewer, who asks for them", viewer.run_id)
+            viewer.hungry = False
+            viewer.wake.set()
 
     def _join(self, viewer: Viewer) -> WatchedFeed[Viewer]:
         with self._lock:
-            feed = self._feeds.setdefault(viewer.run_id, WatchedFeed(viewer.cursor))
+            feed = self._feeds.setdefault(viewer.run_id, WatchedFeed())
             viewer.stirred = feed.stirred
             feed.viewers.append(viewer)
             if not self._reading:
@@ -171,8 +172,10 @@ class Followers:
                         return
                 except StoreUnavailable:
                     self._stack.sleep(RETRY_SECONDS)
-        except Exception:
-            logger.exception("a viewer of run %s is no longer served", viewer.run_id)
+                except Exception:
+                    # Left alone, its page would wait for ever, and show nothing of it.
+                    logger.exception("a viewer of run %s could not be served, and is again", viewer.run_id)
+                    self._stack.sleep(WAIT_SECONDS)
         finally:
             viewer.closed = True
             self._leave(viewer)
@@ -203,9 +206,10 @@ class Followers:
             if not viewer.takes(size):
                 viewer.needs = size
                 break
-            viewer.send(item)
             if item.kind in (Kind.STATUS, Kind.END):
+                # Before it stands after the note: a store that cannot be asked now is asked again.
                 self._tell_status(viewer, ended=item.kind is Kind.END)
+            viewer.send(item)
             if item.kind is Kind.END:
                 return False
             if not viewer.has_room():

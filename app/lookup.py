@@ -135,7 +135,9 @@ class Lookup:
 
     def line(self, run: Run, position: int) -> int:
         """The number of the line that `position` is in."""
-        record = self._record(run.id, position) if position else None
+        if not position:
+            return 1
+        record = self._record(run.id, position)
         if record is not None and record.kind is Kind.OUTPUT:
             return record.line + record.data.count(b"\n", 0, position - record.start)
         last = self._last_until(run, position)

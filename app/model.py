@@ -55,7 +55,8 @@ class User:
 class Run:
     """One execution of a job by a user; times are seconds since the epoch, `position` is in bytes.
 
-    `omitted` counts bytes that its writer had to leave out; what a cap removes is not in it."""
+    `omitted` counts bytes that its writer had to leave out; what a cap removes is not in it.
+    """
 
     id: str
     job: str

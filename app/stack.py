@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.00005
 
 
 class Signal(Protocol):
@@ -204,6 +204,7 @@ class EventletStack:
         module.ssl = eventlet.green.ssl
         self._eventlet = eventlet
         self._trampoline = eventlet.hubs.trampoline
+        self._notify_opened = eventlet.hubs.notify_opened
         self._calls: list[_Call] = []
         self._doorbell: int | None = None
         self._guard = threading.Lock()
@@ -236,6 +237,8 @@ class EventletStack:
 
     def wait_readable(self, fd: int, timeout: float | None = None) -> bool:
         """As Stack.wait_readable."""
+        # A pipe has one reader, so whoever waits on this number waits on something that was closed: the hub is told.
+        self._notify_opened(fd)
         try:
             self._trampoline(fd, read=True, timeout=timeout, timeout_exc=TimeoutError)
         except TimeoutError:

@@ -9,22 +9,31 @@ from app.model import Stream
 from app.stack import Stack
 
 TAKE_BYTES = 524_288
+# With other runs beside it: what one of them prints in silence waits for no more than this.
+SHARED_BYTES = 65_536
 FLOOD_BYTES = 65_536
 FLOOD_SECONDS = 0.002
 
 
-def pipe_processor(pipe: Pipe, record: Callable[[list[tuple[Stream, bytes]]], None], stack: Stack) -> None:
+def pipe_processor(
+    pipe: Pipe,
+    record: Callable[[list[tuple[Stream, bytes]]], None],
+    stack: Stack,
+    alone: Callable[[], bool] = lambda: True,
+) -> None:
     """Record everything that comes out of `pipe`, until it is closed and empty.
 
+    It takes larger pieces while the run is `alone` in the process, which is faster, and smaller ones beside others.
     After much output it lets others run and more come together; after little it waits for the doorbell, so that a line
     after silence is recorded at once.
     """
     while True:
-        pieces = pipe.take(TAKE_BYTES)
+        limit = TAKE_BYTES if alone() else SHARED_BYTES
+        pieces = pipe.take(limit)
         if pieces:
             record(pieces)
             if pipe.waiting or sum(len(data) for _, data in pieces) > FLOOD_BYTES:
-                stack.sleep(0 if pipe.waiting > TAKE_BYTES else FLOOD_SECONDS)
+                stack.sleep(0 if pipe.waiting > limit else FLOOD_SECONDS)
         elif pipe.closed:
             pipe.dispose()
             return

@@ -5,20 +5,22 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from app.catalog import Job
-from app.model import Run
+from app.model import Run, Status
 
 
 class Executor(Protocol):
     """Where runs happen; every method is called by hub code."""
 
     name: str
+    # The status that a run is stored with.
+    begins: Status
 
     @property
     def trouble(self) -> str | None:
         """Why the output of a run here waits to be stored, or None."""
 
     def start(self, run: Run, job: Job, params: dict[str, Any]) -> None:
-        """Begin a run that is stored as queued; its output and its one final status go to the store.
+        """Begin a run that is stored; its output and its one final status go to the store.
 
         Raises: TooMany where this executor has no room.
         """

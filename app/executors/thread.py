@@ -163,6 +163,7 @@ class ThreadExecutor:
     """The executor called `thread`."""
 
     name = "thread"
+    begins = Status.RUNNING
 
     def __init__(
         self, settings: Settings, stack: Stack, log: Log, runs: Runs, *, credentials: Credentials, archiver: Archiver
@@ -199,7 +200,6 @@ class ThreadExecutor:
         thread.recorder = recorder
         self._live[run.id] = (run, thread)
         try:
-            self._runs.change(run.id, (Status.QUEUED,), status=Status.RUNNING, started=time.time())
             thread.start()
         except BaseException:
             del self._live[run.id]
@@ -239,7 +239,7 @@ class ThreadExecutor:
 
     def _process(self, run: Run, thread: FlaskThread, recorder: Recorder, masker: Masker) -> None:
         try:
-            pipe_processor(thread.capture.pipe, recorder.record, self._stack)
+            pipe_processor(thread.capture.pipe, recorder.record, self._stack, lambda: len(self._live) == 1)
             recorder.end()
             outcome = thread.outcome
         except Exception:
