@@ -40,6 +40,12 @@ class Watcher:
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
+    def __repr__(self) -> str:
+        """For messages of tests that failed."""
+        status = self.final["status"] if self.final else "no end"
+        connected = self._client is not None and self._client.connected
+        return f"<at {self.position} by {self._urls[0]}, {connected=}, {self.connections} connections, {status}>"
+
     @property
     def text(self) -> str:
         """All output that came."""

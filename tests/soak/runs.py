@@ -122,7 +122,7 @@ class Visitor:
             else:
                 for each in case.watchers:
                     each.awake.set()
-            assert lasted < case.seconds + PATIENCE_SECONDS, "no final status came"
+            assert lasted < case.seconds + PATIENCE_SECONDS, f"no final status came: {case.watchers}"
             time.sleep(self._chance.uniform(0.05, 0.5))
 
     def _watch(self, case: Case) -> None:

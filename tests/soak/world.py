@@ -147,7 +147,10 @@ def running_world() -> Iterator[World]:
                 seconds = node.end(signal.SIGTERM)
                 if seconds > END_SECONDS:
                     world.find(f"{node.name} took {seconds:.1f} s to end")
+            for log in folder.glob("*.log"):
+                if "Traceback" in log.read_text(errors="replace"):
+                    world.find(f"{log.name} has tracebacks")
             if world.findings:
                 for log in folder.glob("*.log"):
                     lines = [line for line in log.read_text(errors="replace").splitlines() if " INFO " not in line]
-                    print(f"--- the end of {log.name}", *lines[-60:], sep="\n")
+                    print(f"--- the end of {log.name}", *lines[-200:], sep="\n")
