@@ -10,6 +10,14 @@ from app.errors import BadRequest
 
 MASK = b"*****"
 SHORTEST = 6
+# Bytes from those that output has least of to those that it has most of. Looking for one byte takes a tenth of the time
+# that looking for a whole secret takes, and where it is missing the secret is.
+RARE = b"ZQXJKVYqzjWGBHUxFPNMLRODkvCTISAEwybgfpmuhdclrsnaioet9876543210-_=+/%. "
+
+
+def _rarest(form: bytes) -> bytes:
+    unlisted = [byte for byte in form if byte not in RARE]
+    return bytes([unlisted[0] if unlisted else min(form, key=RARE.index)])
 
 
 def _forms(secret: str) -> set[bytes]:
@@ -30,6 +38,7 @@ class Masker:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._forms: tuple[bytes, ...] = ()
+        self._signs: tuple[tuple[bytes, bytes], ...] = ()
         self._longest = 0
         self._lines = False
         self.add(secrets)
@@ -46,13 +55,14 @@ class Masker:
             forms |= _forms(secret)
         # The longest first: one form may contain another.
         self._forms = tuple(sorted(forms, key=len, reverse=True))
+        self._signs = tuple((_rarest(form), form) for form in self._forms)
         self._longest = max(map(len, forms), default=0)
         self._lines = any(b"\n" in form for form in forms)
 
     def mask(self, data: bytes) -> bytes:
         """`data` with every whole secret replaced."""
-        for form in self._forms:
-            if form in data:
+        for sign, form in self._signs:
+            if sign in data and form in data:
                 data = data.replace(form, MASK)
         return data
 

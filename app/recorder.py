@@ -59,12 +59,20 @@ class Recorder:
 
     def record(self, pieces: Iterable[tuple[Stream, bytes]]) -> None:
         """Store output; comes back when it is stored, however long the store is away."""
+        self.store(self.prepare(pieces))
+
+    def prepare(self, pieces: Iterable[tuple[Stream, bytes]]) -> list[Record]:
+        """The records that this output makes, masked; they are to be stored in the order in which they are made."""
         records: list[Record] = []
         for stream, data in pieces:
             whole = self._rest[stream] + data if self._rest[stream] else data
             held = max(self._masker.held(whole), unfinished(whole))
             self._rest[stream] = whole[len(whole) - held :] if held else b""
             records += self._records(stream, self._masker.mask(whole[: len(whole) - held] if held else whole))
+        return records
+
+    def store(self, records: list[Record]) -> None:
+        """Store records that `prepare` made; comes back when they are stored, however long the store is away."""
         self._store(records)
 
     def end(self) -> None:

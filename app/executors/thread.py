@@ -239,7 +239,13 @@ class ThreadExecutor:
 
     def _process(self, run: Run, thread: FlaskThread, recorder: Recorder, masker: Masker) -> None:
         try:
-            pipe_processor(thread.capture.pipe, recorder.record, self._stack, lambda: len(self._live) == 1)
+            pipe_processor(
+                thread.capture.pipe,
+                recorder.prepare,
+                recorder.store,
+                self._stack,
+                alone=lambda: len(self._live) == 1,
+            )
             recorder.end()
             outcome = thread.outcome
         except Exception:

@@ -31,7 +31,8 @@ def capture_all(
         pieces: Pieces = []
         results.append(pieces)
         threads.append(threading.Thread(target=_main, args=(function, Capture(pipe))))
-        threads.append(threading.Thread(target=pipe_processor, args=(pipe, store or pieces.extend, ThreadingStack())))
+        processing = (pipe, list, store or pieces.extend, ThreadingStack())
+        threads.append(threading.Thread(target=pipe_processor, args=processing))
     for thread in threads:
         thread.start()
     for thread in threads:
