@@ -45,9 +45,7 @@ class Log:
         """Have `function` called with what this process stores, as soon as it is stored."""
         self._appended = function
 
-    def append(
-        self, run_id: str, epoch: int, expected: int, records: Sequence[Record], *, last: bool = False
-    ) -> int:
+    def append(self, run_id: str, epoch: int, expected: int, records: Sequence[Record], *, last: bool = False) -> int:
         """Write output records that follow each other from byte `expected` on; answers the position now.
 
         Another answer than the end of the last record means that nothing was written. `last` output of a run that ends

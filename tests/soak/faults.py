@@ -123,6 +123,8 @@ def _node_frozen(world: World, chance: random.Random) -> str:
     node.signal(signal.SIGSTOP)
     pause = _pause(chance, 0.5, longest)
     node.signal(signal.SIGCONT)
+    if longest > SURELY_ALIVE_SECONDS:
+        node.harms += 1
     return f"{node.name} for {pause:.1f} s"
 
 
