@@ -153,7 +153,7 @@ def running_world() -> Iterator[World]:
                 if seconds > END_SECONDS:
                     world.find(f"{node.name} took {seconds:.1f} s to end")
             for log in folder.glob("*.log"):
-                # A download that the store cuts off is gunicorn's complaint; what the product did not expect is its own.
+                # A download that the store cuts off is gunicorn's complaint; these are what the product did not expect.
                 for surprise in set(SURPRISE.findall(log.read_text(errors="replace"))):
                     world.find(f"{log.name}: {surprise}, with a traceback")
             if world.findings:
