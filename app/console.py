@@ -173,6 +173,7 @@ class Console:
         *,
         send_output: Callable[[Piece], object],
         send_status: Callable[[Run], object],
+        send_behind: Callable[[int], object],
         has_room: Callable[[], bool],
         window: int | None,
     ) -> tuple[Run, Viewer, tuple[int, int]]:
@@ -184,7 +185,7 @@ class Console:
         rights.require(user, Action.WATCH, found)
         after = self._lookup.position(found, place)
         line = self._lookup.line(found, after)
-        viewer = Viewer(found.id, after, send_output, send_status, has_room, window, self._stack.signal())
+        viewer = Viewer(found.id, after, send_output, send_status, send_behind, has_room, window, self._stack.signal())
         self._followers.watch(viewer)
         return found, viewer, (after, line)
 

@@ -161,6 +161,7 @@ class Door:
             place,
             send_output=lambda piece: wire.output(address, run_id, piece),
             send_status=lambda run: self._socketio.emit("status", {"run": run.as_dict()}, to=sid),
+            send_behind=lambda end: self._socketio.emit("behind", {"run": run_id, "position": end}, to=sid),
             has_room=lambda: wire.has_room(address),
             window=self._window if acknowledges else None,
         )

@@ -26,6 +26,9 @@ WAIT_SECONDS = 1.0
 READ_RECORDS = 16
 MOST_RECORDS = 1024
 ROOM_POLL_SECONDS = 0.003
+# Who is so far behind is told, and may rather go on with the end than with what has long been overtaken.
+FAR_BYTES = 8_388_608
+WARN_SECONDS = 1.0
 RETRY_SECONDS = 0.2
 
 
@@ -197,9 +200,9 @@ class Followers:
         if not items:
             self._await_news(viewer, feed)
             return True
-        return self._send(viewer, items)
+        return self._send(viewer, feed, items)
 
-    def _send(self, viewer: Viewer, items: list[Item]) -> bool:
+    def _send(self, viewer: Viewer, feed: WatchedFeed[Viewer], items: list[Item]) -> bool:
         viewer.needs = 1
         for item in joined(items, self._message_bytes):
             size = item.cursor[0] - item.start
@@ -214,6 +217,9 @@ class Followers:
                 return False
             if not viewer.has_room():
                 break
+        if feed.last[0] - viewer.position > FAR_BYTES and time.monotonic() - viewer.warned > WARN_SECONDS:
+            viewer.warned = time.monotonic()
+            viewer.send_behind(feed.last[0])
         # Whoever puts it on the wire goes before whoever waits for what comes next.
         self._stack.sleep(0)
         return True

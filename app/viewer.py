@@ -20,7 +20,8 @@ SMALL_RECORD = 256
 class Viewer:
     """Somebody who watches a run.
 
-    `send_output` and `send_status` deliver; `has_room` tells whether the way to the viewer takes more now. With a
+    `send_output` and `send_status` deliver, `send_behind` the position of the output's end to who is far from it;
+    `has_room` tells whether the way to the viewer takes more now. With a
     `window` (bytes) no more is sent than that beyond what the viewer acknowledged.
     """
 
@@ -28,6 +29,7 @@ class Viewer:
     position: int
     send_output: Callable[[Piece], object]
     send_status: Callable[[Run], object]
+    send_behind: Callable[[int], object]
     has_room: Callable[[], bool]
     window: int | None
     wake: Signal
@@ -39,6 +41,7 @@ class Viewer:
     typical: int = FULL_RECORD
     needs: int = 1
     stirred: int = 0
+    warned: float = 0.0
 
     @property
     def allowance(self) -> int:

@@ -218,6 +218,12 @@ function toReader(run, deliver) {
 socket.on("connect", () => reader?.watch());
 socket.on("disconnect", () => reader?.interrupted());
 socket.on("output", (piece) => toReader(piece.run, (each) => each.take(piece)));
+socket.on("behind", (/** @type {{run: string, position: number}} */ { run, position }) => {
+  // A flood is faster than a terminal: who follows it wants to see what is printed now.
+  if (!shown || reader?.run !== run || !reader.isFar(position) || !screen.live || !screen.following) return;
+  open({ ...shown, position });
+  reader.watch();
+});
 socket.on("status", (/** @type {{run: Run}} */ { run }) => toReader(run.id, (each) => each.status(run)));
 jobForm?.addEventListener("submit", (event) => {
   event.preventDefault();

@@ -158,6 +158,14 @@ export class Reader {
     });
   }
 
+  /**
+   * May what lies between here and the output's end be left out? Not what is being read.
+   * @param {number} position of the end
+   */
+  isFar(position) {
+    return !this.#closed && this.#received !== null && position - this.#received > MOST_BYTES;
+  }
+
   /** The connection is gone, and with it whatever was asked. */
   interrupted() {
     this.#asking = false;

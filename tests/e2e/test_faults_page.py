@@ -19,7 +19,7 @@ Visit = Callable[..., Page]
 # What a tab may hold after a flood: the terminal's ten thousand lines and what is on its way, not the output.
 HEAP_BYTES = 60_000_000
 # Much more than it takes on a machine that does nothing else.
-ANSWER_SECONDS, STOP_SECONDS = 2.0, 3.0
+ANSWER_SECONDS, STOP_SECONDS, SAID_SECONDS = 2.0, 3.0, 10.0
 
 
 def _heap(page: Page) -> int:
@@ -95,16 +95,23 @@ def test_a_hundred_megabytes_with_the_page_open(visit: Visit) -> None:
 
 
 def test_stop_ends_a_flood(visit: Visit, server: Server) -> None:
-    """Stop in the middle of a flood ends the job at once, however far behind the page is, and the page says so."""
+    """Stop in the middle of a flood ends the job at once, and the page, which shows the flood's end, says so soon."""
     page = visit("/jobs/flood")
+    asked: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: asked.append(str(frame))))
+    page.reload()
     page.fill("#p-megabytes", "1000")
     page.click("#start")
     _wait_for_position(page, 3_000_000)
     pressed = time.time()
     page.click("#stop")
     _wait(page, "stopped", 60)
+    said = time.time()
     viewer = server.page(log_in(server.url))
     run = viewer.call("watch", {"run": _run_of(page), "ack": True})["run"]
     viewer.close()
     assert run["ended"] - pressed < STOP_SECONDS
+    assert said - pressed < SAID_SECONDS
+    # It went on with the end rather than with what had been overtaken.
+    assert any('"tail":' in frame for frame in asked)
     assert complaints_of(page) == []

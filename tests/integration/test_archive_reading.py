@@ -254,7 +254,9 @@ def test_a_viewer_of_a_deleted_run_is_let_go(node: Node, monkeypatch: pytest.Mon
     stack = ThreadingStack()
     followers = Followers(stack, node.log, node.output, node.runs, is_local=lambda _run: False, message_bytes=65_536)
     pieces: list[Piece] = []
-    viewer = Viewer(run.id, 0, pieces.append, lambda _run: None, lambda: True, 65_536, stack.signal())
+    viewer = Viewer(
+        run.id, 0, pieces.append, lambda _run: None, lambda _end: None, lambda: True, 65_536, stack.signal()
+    )
     followers.watch(viewer)
     wait_until(lambda: pieces and not viewer.takes(65_536))
     if step == "begun":

@@ -24,7 +24,14 @@ def test_a_failure_at_the_end_does_not_cost_the_final_status(
     texts: list[str] = []
     told: list[Run] = []
     viewer = Viewer(
-        run.id, 0, lambda piece: texts.append(piece.text), told.append, lambda: True, 65_536, stack.signal()
+        run.id,
+        0,
+        send_output=lambda piece: texts.append(piece.text),
+        send_status=told.append,
+        send_behind=lambda _end: None,
+        has_room=lambda: True,
+        window=65_536,
+        wake=stack.signal(),
     )
     target, name = (node.runs, "get") if step == "get" else (node.output, "read")
     asked: list[int] = []

@@ -30,7 +30,7 @@ def test_pieces_are_stored_in_order_and_one_at_a_time() -> None:
 def test_one_piece_waits_at_most() -> None:
     """While a piece is being stored another one may wait, and whoever brings a third one waits himself."""
     go, third = threading.Event(), threading.Event()
-    relay = Relay(lambda _piece: go.wait(10), ThreadingStack())
+    relay: Relay[int] = Relay(lambda _piece: go.wait(10), ThreadingStack())
 
     def bring() -> None:
         for number in range(3):
