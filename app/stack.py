@@ -162,11 +162,9 @@ class _Call:
 class EventletSignal:
     """Signal on the eventlet leg."""
 
-    def __init__(self) -> None:
-        from eventlet.event import Event
-
-        self._new = Event
-        self._event = Event()
+    def __init__(self, event: Callable[[], Any], timeout: Callable[..., Any]) -> None:
+        self._new, self._timeout = event, timeout
+        self._event = event()
 
     def set(self) -> None:
         """As Signal.set."""
@@ -175,11 +173,12 @@ class EventletSignal:
 
     def wait(self, timeout: float | None = None) -> bool:
         """As Signal.wait."""
-        import eventlet
-
         came = bool(self._event.ready())
-        if not came:
-            with eventlet.Timeout(timeout, exception=False):
+        if not came and timeout is None:
+            self._event.wait()
+            came = True
+        elif not came:
+            with self._timeout(timeout, exception=False):
                 self._event.wait()
                 came = True
         if self._event.ready():
@@ -194,6 +193,7 @@ class EventletStack:
 
     def __init__(self) -> None:
         import eventlet
+        import eventlet.event
         import eventlet.green.socket
         import eventlet.green.ssl
         import eventlet.hubs
@@ -204,7 +204,7 @@ class EventletStack:
         module: Any = connection
         module.socket = eventlet.green.socket
         module.ssl = eventlet.green.ssl
-        self._eventlet = eventlet
+        self._eventlet, self._event = eventlet, eventlet.event.Event
         self._trampoline = eventlet.hubs.trampoline
         self._notify_opened = eventlet.hubs.notify_opened
         self._calls: list[_Call] = []
@@ -235,7 +235,7 @@ class EventletStack:
 
     def signal(self) -> Signal:
         """As Stack.signal."""
-        return EventletSignal()
+        return EventletSignal(self._event, self._eventlet.Timeout)
 
     def wait_readable(self, fd: int, timeout: float | None = None) -> bool:
         """As Stack.wait_readable."""

@@ -90,6 +90,9 @@ class Capture:
 
     def tick(self) -> None:
         """From the flusher: pass on what is complete, and the unfinished lines once a writer is silent."""
+        if not self.busy and not any(writer.pieces or writer.raw.rest for writer in self._writers):
+            # Most runs are silent most of the time.
+            return
         with self.lock:
             now = time.monotonic()
             several = len(self._writers) > len(Stream)

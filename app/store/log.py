@@ -11,11 +11,13 @@ from app.errors import Fenced
 from app.model import Kind, Record, Stream
 from app.stack import Stack
 from app.store.connection import connect, store_errors
-from app.store.lane import Lane, LaneScript
+from app.store.lane import Lane, LaneScript, SharedLane
 from app.store.scripts import ALWAYS, APPEND, OMIT
 
 Cursor = tuple[int, int]
 LONGEST_WAIT = 1.0
+# What is smaller is sent together with what other runs print at the same time.
+LITTLE_BYTES = 16_384
 
 
 def log_key(run_id: str) -> str:
@@ -37,6 +39,7 @@ class Log:
         self._waiting_lane = Lane(waiter, stack.permits(1))
         self._append_last = LaneScript(self._lane, ALWAYS + APPEND)
         self._append, self._omit = LaneScript(self._lane, APPEND), LaneScript(self._lane, OMIT)
+        self._append_little = LaneScript(SharedLane(self._lane, stack), APPEND)
         self._wake_key = f"wake:{node}"
         self._woken: bytes | str = "$"
         self._appended: Callable[[str, Sequence[Record]], object] = lambda _run_id, _records: None
@@ -53,7 +56,7 @@ class Log:
 
         Raises: Fenced after the run's end or in another epoch; StoreUnavailable, and then the call may be repeated.
         """
-        script = self._append_last if last else self._append
+        script = self._append_last if last else self._append_little if total(records) < LITTLE_BYTES else self._append
         args: list[Any] = [epoch, expected]
         for record in records:
             args += (str(record.stream), f"{record.time:.3f}", record.line, record.data)
