@@ -69,7 +69,7 @@ def test_a_lost_connection_is_made_again(valkey_url: str, redis_client: redis.Re
     lane = _lane(valkey_url)
     for _ in range(3):
         assert _at_once(20, lambda number: lane.call("ECHO", str(number))) == [str(n).encode() for n in range(20)]
-        redis_client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        redis_client.client_kill_filter(_type="normal", skipme=True)
 
 
 def test_without_a_store_everybody_is_told_and_later_served(valkey_url: str) -> None:
