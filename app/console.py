@@ -15,8 +15,9 @@ from app.executors.base import Executor
 from app.extract import Extract
 from app.feed import Piece
 from app.follow import Followers
+from app.found import Found
 from app.health import Health
-from app.lookup import Found, Gone, Lookup, Place
+from app.lookup import Gone, Lookup, Place
 from app.matching import Query
 from app.model import Run, Status, User, new_id
 from app.output import Output

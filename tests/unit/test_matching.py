@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import BadRequest
-from app.lookup import Found, Lookup, Match, Place
+from app.found import Found, Match
+from app.lookup import Lookup, Place
 from app.matching import OVERLAP_BYTES, PIECE_BYTES, Query, nth_newline
 from app.model import Kind, Record, Run, Status, User
 from app.output import Output
