@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -114,8 +113,11 @@ class Console:
             executor.start(run, job, values)
         except Exception as error:
             reason = str(error) if isinstance(error, RealtimeError) else "The server could not start it."
-            with contextlib.suppress(StoreUnavailable):
+            try:
                 self._runs.finish(run.id, None, Status.FAILED, message=reason)
+            except StoreUnavailable:
+                # Stored as live, and run by nobody: it must not wait until its lease is over.
+                self._stack.spawn(self._withdraw, run, key)
             raise
         return run
 
