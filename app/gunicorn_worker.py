@@ -104,7 +104,8 @@ def _cut(client: Any) -> None:
 
 
 def _end_runs(worker: Any) -> None:
-    extensions: dict[str, Any] = getattr(worker.wsgi, "extensions", {})
+    # The signal may come before the application is loaded: then there are no runs.
+    extensions: dict[str, Any] = getattr(getattr(worker, "wsgi", None), "extensions", {})
     shutdown: Callable[[float], object] | None = extensions.get("shutdown")
     if shutdown is None:
         return
