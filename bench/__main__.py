@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
 import time
@@ -87,8 +88,6 @@ def main() -> int:
         except (Wrong, ConnectionError) as error:
             sys.stderr.write(f"WRONG: {error}\n")
             return 1
-    if options.json:
-        save(report, options.json)
     if options.write:
         write_table(report, options.write)
         write_picture(report, options.write.parent / "images" / "performance.svg")
@@ -98,11 +97,11 @@ def main() -> int:
 def _run(report: Report, workloads: list[Workload], options: argparse.Namespace) -> None:
     for _ in range(options.runs):
         report.times.append(time.strftime("%Y-%m-%d %H:%M:%S"))
-        if options.without_floors:
-            report.runs.append(measure(workloads, Lab(None, options.quick, options.profile), options.rounds))
-            continue
-        with floors() as running:
+        with contextlib.nullcontext() if options.without_floors else floors() as running:
             report.runs.append(measure(workloads, Lab(running, options.quick, options.profile), options.rounds))
+        if options.json:
+            # After each run: what is cut off later is not lost.
+            save(report, options.json)
 
 
 if __name__ == "__main__":
