@@ -1,4 +1,4 @@
-"""The catalogue of jobs: the decorator that makes a function a job, and finding them by name."""
+"""The catalogue of jobs: loading them, and finding them by name."""
 
 from __future__ import annotations
 
@@ -7,69 +7,27 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn, TypeVar, overload
+from typing import Any, NoReturn
 
 from pydantic import SecretStr
 
 from app.config import Settings
+from app.decorator import MARK, Mark, job
 from app.discovery import Loaded, Source, find_sources
 from app.errors import JobBroken, NotFound
+from app.limits import Rules
 from app.masking import SHORTEST
 from app.parameters import Parameters, read_signature
 from app.texts import printable, text_of
 
+__all__ = ["EXAMPLE", "Catalog", "Job", "job"]
+
 EXAMPLE = "list_spaces"
 _EXAMPLE_MODULE = f"app.{EXAMPLE}"
-_MARK = "__realtime_job__"
 _LONGEST_NAME = 100
 _LONGEST = 300  # characters of a message
 _NAME = re.compile(rf"\w{{1,{_LONGEST_NAME}}}", re.ASCII)
 _PASSWORD = re.compile(r"(://[^\s/@:]*:)[^\s/@]+@")
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    title: str
-    executor: str
-    secrets: tuple[str, ...] = field(repr=False)
-
-
-@overload
-def job(function: F, /) -> F: ...
-@overload
-def job(title: str | None = None, executor: str = "thread", secrets: Iterable[str] = ()) -> Callable[[F], F]: ...
-def job(title: Any = None, executor: str = "thread", secrets: Iterable[str] = ()) -> Any:
-    """Make a plain or async function a job: `@job`, or `@job(title=..., executor=..., secrets=...)`.
-
-    The function stays as it is. `title` is the page's heading (by default the function's name); `secrets` are texts of
-    at least 6 characters that no output may show.
-
-    Raises: TypeError or ValueError where an argument is wrong: the file then shows as broken.
-    """
-    if inspect.isfunction(title):
-        return job()(title)
-    if title is not None and not isinstance(title, str):
-        raise TypeError("@job: the title should be a text")
-    texts = _check_secrets(secrets)
-
-    def mark(function: F) -> F:
-        if not inspect.isfunction(function):
-            raise TypeError("@job stands above a function")
-        heading = " ".join((title or function.__name__.replace("_", " ")).split())
-        function.__dict__[_MARK] = _Mark(title=heading[:1].upper() + heading[1:], executor=executor, secrets=texts)
-        return function
-
-    return mark
-
-
-def _check_secrets(secrets: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(secrets, str):
-        raise TypeError("@job: secrets should be a list of texts, not one text")
-    texts = tuple(secrets)
-    if any(not isinstance(text, str) or len(text) < SHORTEST for text in texts):
-        raise ValueError(f"@job: each secret should be a text of at least {SHORTEST} characters")
-    return texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +46,7 @@ class Job:
     executor: str = "thread"
     is_async: bool = False
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    rules: Rules = field(default=Rules(), repr=False)
     parameters: Parameters = field(default=Parameters((), frozenset()), repr=False)
     error: str | None = None
 
@@ -192,7 +151,7 @@ class Catalog:
         return tuple(_break(each, error) for each in before)
 
     def _make(self, loaded: Loaded, function: Callable[..., Any]) -> Job:
-        mark: _Mark = function.__dict__[_MARK]
+        mark: Mark = function.__dict__[MARK]
         where = f"{loaded.label}, line {function.__code__.co_firstlineno}"
         lines = (inspect.getdoc(function) or "").split("\n", 1)
         made = Job(
@@ -205,6 +164,7 @@ class Catalog:
             executor=mark.executor,
             is_async=inspect.iscoroutinefunction(function),
             secrets=mark.secrets,
+            rules=mark.rules,
         )
         try:
             self._check(made)
@@ -237,7 +197,7 @@ def _plain(name: str) -> str:
 def _marked(loaded: Loaded, seen: set[int]) -> list[Callable[..., Any]]:
     found: list[Callable[..., Any]] = []
     for value in list(vars(loaded.module).values()):
-        if inspect.isfunction(value) and _MARK in value.__dict__ and id(value) not in seen:
+        if inspect.isfunction(value) and MARK in value.__dict__ and id(value) not in seen:
             seen.add(id(value))
             found.append(value)
     return found

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from annotated_types import Ge, Le
-from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from app.addresses import Host, HttpUrl, Origin, RedirectUrl, RedisUrl
 from app.errors import ConfigError
+from app.misread import check_file, sentence
 
 ENV_FILE = Path("webexintegration.env")
 # Where container engines put secrets: a file for each setting, by its name in lower case.
 SECRETS_DIR = Path("/run/secrets")
 SHORTEST_SECRET = 16
 SHORTEST_HIDDEN = 10
-LONGEST_SHOWN = 60
-# Settings whose wrong value is not shown: it may hold a password or a key.
-SECRET = frozenset({"client_secret", "secret_key", "token_keys", "redis_url", "redis_password", "client_id"})
 
 
 def _own_redirect(data: dict[str, Any]) -> str:
@@ -202,11 +196,11 @@ def load_settings(env_file: Path | None = ENV_FILE, **overrides: Any) -> Setting
 
     Raises: ConfigError with one line that names the wrong setting.
     """
-    _check_file(env_file)
+    check_file(env_file)
     try:
         return Settings(_env_file=env_file, _secrets_dir=SECRETS_DIR if SECRETS_DIR.is_dir() else None, **overrides)
     except ValidationError as error:
-        raise ConfigError(_sentence(error)) from None
+        raise ConfigError(sentence(Settings, error)) from None
     except SettingsError as error:
         reason = getattr(error.__cause__, "strerror", None) or "it is no UTF-8 text"
         raise ConfigError(f"{SECRETS_DIR}: a file there cannot be read: {reason}") from None
@@ -240,61 +234,3 @@ def _stand_in(settings: Settings) -> dict[str, str]:
 def child_environment(**changes: str) -> dict[str, str]:
     """The environment for a child process: this one's with `changes`, whose names are settings in lower case."""
     return {**os.environ, **{name.upper(): value for name, value in changes.items()}}
-
-
-def expectation(name: str) -> str:
-    """What a right value of a setting looks like, for people: `a whole number from 1 to 65535`."""
-    field = Settings.model_fields[name]
-    kind = field.annotation
-    if kind in (int, float):
-        return f"a {'whole ' if kind is int else ''}number{_limits(field)}"
-    choices = getattr(kind, "__args__", ())
-    if all(isinstance(choice, str) for choice in choices) and choices:
-        return " or ".join(choices)
-    return "texts separated by commas" if choices else "a text"
-
-
-def _limits(field: FieldInfo) -> str:
-    low = next(limit.ge for limit in field.metadata if isinstance(limit, Ge))
-    high = next(limit.le for limit in field.metadata if isinstance(limit, Le))
-    return f" from {low} to {high}"
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    reason = first.get("ctx", {}).get("error")
-    if not first["loc"]:
-        return str(reason)
-    name = str(first["loc"][0]).lower()
-    if name not in Settings.model_fields:
-        return _unknown(name)
-    wanted = str(reason) if isinstance(reason, ValueError) else f"expected {expectation(name)}"
-    return f"{name.upper()}: {wanted}{_shown(name, first['input'])}"
-
-
-def _shown(name: str, value: object) -> str:
-    text = repr(value)
-    if name in SECRET or "@" in text:
-        return ""
-    return f", got {text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + '...'}"
-
-
-def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, Settings.model_fields, 1)
-    hint = f"; is {near[0].upper()} meant?" if near else ""
-    return f"{name.upper()[:LONGEST_SHOWN]}: there is no such setting{hint}"
-
-
-def _check_file(path: Path | None) -> None:
-    """Find what the reader of such files would pass over in silence."""
-    if path is None or not path.exists():
-        return
-    try:
-        with path.open(encoding="utf-8") as file:
-            wrong = next((line for line in parse_stream(file) if line.error or (line.key and line.value is None)), None)
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: it is no UTF-8 text") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    if wrong is not None:
-        raise ConfigError(f"{path}: line {wrong.original.line} is not of the form NAME=value")

@@ -55,7 +55,9 @@ class User:
 class Run:
     """One execution of a job by a user; times are seconds since the epoch, `position` is in bytes.
 
-    `omitted` counts bytes that its writer had to leave out; what a cap removes is not in it.
+    `omitted` counts bytes that its writer had to leave out; what a cap removes is not in it. `stage` is how far a Stop
+    has come: its `name` ("ask", "interrupt", "terminate", "kill", "raise", "ignored") and, where another follows,
+    its `next` and the time `until` then. `signal` names what ended the run's process ("SIGSEGV").
     """
 
     id: str
@@ -75,6 +77,8 @@ class Run:
     epoch: int = 0
     node: str = ""
     omitted: int = 0
+    stage: dict[str, Any] | None = None
+    signal: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The run as doors send it."""
@@ -93,6 +97,8 @@ class Run:
             "position": self.position,
             "params": self.params,
             "executor": self.executor,
+            "stage": self.stage,
+            "signal": self.signal,
         }
 
 

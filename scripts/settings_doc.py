@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from app.config import SECRET, Settings, expectation
+from app.config import Settings
+from app.misread import SECRET, expectation
 
 ROOT = Path(__file__).resolve().parent.parent
 DOC = ROOT / "docs" / "settings.md"
@@ -66,7 +67,8 @@ def _rows() -> Iterator[str]:
         extra = field.json_schema_extra
         unit = extra["unit"] if isinstance(extra, dict) else ""
         secret = ", secret" if name in SECRET else ""
-        yield f"| `{name.upper()}` | {expectation(name)}{secret} | {unit} | {_default(field)} | {field.description} |\n"
+        wanted = f"{expectation(Settings, name)}{secret}"
+        yield f"| `{name.upper()}` | {wanted} | {unit} | {_default(field)} | {field.description} |\n"
 
 
 def _default(field: FieldInfo) -> str:

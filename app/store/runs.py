@@ -199,4 +199,6 @@ def _run(run_id: str, fields: dict[bytes, bytes]) -> Run | None:
         epoch=int(texts["epoch"]),
         node=texts["node"],
         omitted=int(texts.get("omitted", 0)),
+        stage=json.loads(texts["stage"]) if texts.get("stage") else None,
+        signal=texts.get("signal", ""),
     )
