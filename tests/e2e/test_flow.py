@@ -142,11 +142,9 @@ def test_a_network_cut_of_three_seconds_loses_and_repeats_nothing(
     visit: Visit, start_server: Callable[..., Server]
 ) -> None:
     """The page reconnects by itself; what it got is byte for byte what the run printed, each byte once."""
-    proxy = Proxy()
     port = free_port()
+    proxy = Proxy(port)
     start_server(PORT=str(port), REDIRECT_URI=f"http://localhost:{proxy.port}/redirect")
-    proxy.target = port
-    proxy.heal()
     url = f"http://localhost:{proxy.port}"
     page = visit("/jobs/lines", url=url)
     received = Received(page)
@@ -167,7 +165,7 @@ def test_a_network_cut_of_three_seconds_loses_and_repeats_nothing(
     assert received.sockets >= 2
     assert page.get_attribute("#log", "data-position") == str(len(_numbers(900)))
     assert shown(page).split()[-1] == "899"
-    proxy.cut()
+    proxy.close()
 
 
 def test_two_hundred_thousand_lines_leave_the_page_responsive(visit: Visit) -> None:

@@ -13,9 +13,9 @@ import requests
 
 from tests.integration.simulator_fixture import Simulator
 from tests.killable import Valkey
+from tests.proxy import Proxy
 from tests.server_fixture import settings_for
 from tests.serving import Page, Server, running_server
-from tests.store_proxy import StoreProxy
 
 FAST = 1.5
 TIMEOUT = 5.0
@@ -28,9 +28,9 @@ def settings(valkey: Valkey, _shared_simulator: Simulator, tmp_path: Path) -> di
 
 
 @pytest.fixture
-def proxy(valkey: Valkey) -> Iterator[StoreProxy]:
+def proxy(valkey: Valkey) -> Iterator[Proxy]:
     """A network between server and store."""
-    made = StoreProxy(str(valkey.socket))
+    made = Proxy(str(valkey.socket))
     yield made
     made.close()
 
@@ -59,11 +59,9 @@ def _well_again(page: Page) -> None:
     assert page.wait_for_end(after)["status"] == "succeeded"
 
 
-def test_lost_answers_repeat_nothing(
-    valkey: Valkey, proxy: StoreProxy, settings: dict[str, Any], tmp_path: Path
-) -> None:
+def test_lost_answers_repeat_nothing(valkey: Valkey, proxy: Proxy, settings: dict[str, Any], tmp_path: Path) -> None:
     """The store writes, and its answer is lost, many times: each byte is stored once, and there is one end."""
-    with running_server(tmp_path / "log", **{**settings, "REDIS_URL": proxy.url}) as server:
+    with running_server(tmp_path / "log", **{**settings, "REDIS_URL": proxy.redis_url}) as server:
         person = server.log_in()
         page = server.page(person)
         run = page.start("lines", count=2000, pause=0.002)
@@ -81,9 +79,9 @@ def test_lost_answers_repeat_nothing(
         page.close()
 
 
-def test_a_store_that_is_cut_off_holds_nobody_up(proxy: StoreProxy, settings: dict[str, Any], tmp_path: Path) -> None:
+def test_a_store_that_is_cut_off_holds_nobody_up(proxy: Proxy, settings: dict[str, Any], tmp_path: Path) -> None:
     """Packets vanish for a while: pages say so in time, no request waits beyond its limit, then all catches up."""
-    with running_server(tmp_path / "log", **{**settings, "REDIS_URL": proxy.url}) as server:
+    with running_server(tmp_path / "log", **{**settings, "REDIS_URL": proxy.redis_url}) as server:
         person = server.log_in()
         page = server.page(person)
         run = page.start("lines", count=1500, pause=0.01)
@@ -114,7 +112,7 @@ def test_a_store_that_is_cut_off_holds_nobody_up(proxy: StoreProxy, settings: di
             ask()
         assert max(took) < FAST
         assert requests.get(f"{server.url}/healthz", timeout=FAST).ok
-        proxy.release()
+        proxy.heal(forget=True)
         assert page.wait_for_end(run)["status"] == "succeeded"
         assert page.text(run) == _numbers(1500)
         assert page.gaps == []

@@ -72,7 +72,7 @@ def _answers_lost(world: World, chance: random.Random) -> str:
 def _store_half_open(world: World, chance: random.Random) -> str:
     """Nothing comes through to the store, and nobody is told."""
     node = chance.choice(world.nodes)
-    node.to_store.stall()
+    node.to_store.hold()
     pause = _pause(chance, 0.5, chance.choice((3.0, 14.0)))
     node.to_store.heal()
     return f"of {node.name} for {pause:.1f} s"
@@ -90,7 +90,7 @@ def _viewers_cut(world: World, chance: random.Random) -> str:
 def _viewers_half_open(world: World, chance: random.Random) -> str:
     """Nothing comes through to a node's viewers, and nobody is told."""
     node = chance.choice(world.nodes)
-    node.front.stall()
+    node.front.hold()
     pause = _pause(chance, 0.5, chance.choice((2.0, 15.0)))
     node.front.heal()
     return f"of {node.name} for {pause:.1f} s"

@@ -17,9 +17,9 @@ from typing import Any
 from tests.integration.simulator_fixture import Simulator, running_simulator
 from tests.killable import Valkey
 from tests.processes import memory_of, processes_of
+from tests.proxy import Proxy
 from tests.server_fixture import settings_for
 from tests.serving import Server, free_port, running_server
-from tests.soak.proxy import Faulty
 
 END_SECONDS = 10.0
 # Small, so that archive and caps have their part in it.
@@ -33,16 +33,16 @@ class Node:
 
     def __init__(self, name: str, folder: Path, valkey: Valkey, simulator: Simulator) -> None:
         self.name, self.harms = name, 0
-        self.to_store = Faulty(valkey.port)
+        self.to_store = Proxy(valkey.port)
         self.port = free_port()
-        self.front = Faulty(self.port)
+        self.front = Proxy(self.port)
         self.url = f"http://localhost:{self.front.port}"
         self.server: Server | None = None
         self._log = folder / f"{name}.log"
         self._settings: dict[str, Any] = settings_for(valkey.socket, simulator, folder / "keys")
         self._settings |= LIMITS
         self._settings |= {
-            "REDIS_URL": f"redis://127.0.0.1:{self.to_store.port}",
+            "REDIS_URL": self.to_store.redis_url,
             "REDIRECT_URI": f"{self.url}/redirect",
             "ARCHIVE_DIR": str(folder / "archive"),
             "PORT": str(self.port),
