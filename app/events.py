@@ -47,11 +47,11 @@ class Door:
     def __init__(self, app: Flask, socketio: SocketIO) -> None:
         self._console: Console = app.extensions["console"]
         self._window = app.extensions["settings"].window_bytes
-        self._socketio, self._wire = socketio, Wire(socketio.server)
         self._pages: dict[str, Page] = {}
         self._user_sockets = app.extensions["settings"].user_sockets
         self._open: Counter[str] = Counter()
         self._stack: Stack = app.extensions["stack"]
+        self._socketio, self._wire = socketio, Wire(socketio.server, self._stack.spawn)
         self._health: Health = app.extensions["health"]
         self._health.listen(lambda storage: socketio.emit("storage", storage.as_dict()))
         socketio.on_event("connect", self._connect)
@@ -60,6 +60,7 @@ class Door:
             socketio.on_event(name, self._answering(name, getattr(self, f"_{name}")))
         # Without Flask around it: it comes many times a second, and concerns what this socket was allowed to watch.
         socketio.server.on("ack", self._ack, namespace="/")
+        self._wire.on_ack(self._ack)
 
     def _connect(self, *_auth: object) -> None:
         visitors.arrive(request.environ, "socket:connect")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from engineio.packet import MESSAGE, Packet
 
 from app.feed import Piece
+from app.frames import Frames, frame
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 # Packets that may wait in a socket's own queue, which knows no limit; a packet is 256 KiB at most.
 QUEUE_PACKETS = 4
 _ENCODER = msgspec.json.Encoder()
+# An Engine.IO message with a Socket.IO event of the default namespace that asks for no answer.
+ACK = '2["ack",'
 
 
 class Wire:
@@ -24,8 +27,9 @@ class Wire:
     What goes out is what they would send: a Socket.IO event of the default namespace in an Engine.IO message.
     """
 
-    def __init__(self, server: Any) -> None:
+    def __init__(self, server: Any, spawn: Callable[..., object]) -> None:
         self._engine, self._manager = server.eio, server.manager
+        self._frames = Frames(self._engine, spawn)
 
     def address(self, sid: str) -> str:
         """The Engine.IO id of a Socket.IO client."""
@@ -35,13 +39,46 @@ class Wire:
     def output(self, address: str, run_id: str, piece: Piece) -> None:
         """Send a piece of a run's output."""
         if piece.encoded is None:
-            piece.encoded = Packet(MESSAGE, f"2{_event(run_id, piece)}")
-        self._engine.send_packet(address, piece.encoded)
+            packet = Packet(MESSAGE, f"2{_event(run_id, piece)}")
+            piece.encoded = (packet, frame(packet.encode().encode()))
+        packet, data = piece.encoded
+        socket = self._engine.sockets.get(address)
+        if socket is None or not self._frames.send(socket, data):
+            self._engine.send_packet(address, packet)
 
     def has_room(self, address: str) -> bool:
         """May more be sent now? Also where the socket is gone, which is found by sending."""
         socket = self._engine.sockets.get(address)
         return socket is None or socket.queue.qsize() < QUEUE_PACKETS
+
+    def on_ack(self, acknowledge: Callable[[str, Any], object]) -> None:
+        """Have acknowledgements answered by `acknowledge(sid, message)`, past the layers that begin a task for each.
+
+        They come ten times a second from each page that watches a flood.
+        """
+        others = self._engine.handlers["message"]
+
+        def take(address: str, data: Any) -> None:
+            sid = (
+                self._manager.sid_from_eio_sid(address, "/") if isinstance(data, str) and data.startswith(ACK) else None
+            )
+            message = _only(data) if sid else None
+            if message is None:
+                # Whatever is the matter with it is found there.
+                others(address, data)
+            else:
+                acknowledge(sid, message)
+
+        self._engine.handlers["message"] = take
+
+
+def _only(data: str) -> Any:
+    """What an event with one value has, else None."""
+    try:
+        event = msgspec.json.decode(data[1:])
+    except (ValueError, UnicodeError):
+        return None
+    return event[1] if len(event) == 2 else None  # noqa: PLR2004 - its name, and the value
 
 
 def _event(run_id: str, piece: Piece) -> str:
