@@ -59,15 +59,13 @@ class Wire:
         others = self._engine.handlers["message"]
 
         def take(address: str, data: Any) -> None:
-            sid = (
-                self._manager.sid_from_eio_sid(address, "/") if isinstance(data, str) and data.startswith(ACK) else None
-            )
-            message = _only(data) if sid else None
-            if message is None:
-                # Whatever is the matter with it is found there.
-                others(address, data)
-            else:
-                acknowledge(sid, message)
+            if isinstance(data, str) and data.startswith(ACK):
+                sid, message = self._manager.sid_from_eio_sid(address, "/"), _only(data)
+                if sid and message is not None:
+                    acknowledge(sid, message)
+                    return
+            # Also one with which something is the matter: that is found there.
+            others(address, data)
 
         self._engine.handlers["message"] = take
 
