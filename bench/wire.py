@@ -21,12 +21,15 @@ DEFLATE_TAIL = b"\x00\x00\xff\xff"
 
 
 class Wire:
-    """An open websocket; `arrived` is the time (monotonic nanoseconds) of the last read that brought something."""
+    """An open websocket; `arrived` is the time (monotonic nanoseconds) of the last read that brought something.
+
+    With `deflate` it insists on compression; `inflated` are the bytes of messages that came compressed.
+    """
 
     def __init__(
         self, port: int, path: str, headers: Mapping[str, str] | None = None, *, deflate: bool = False, buffer: int = 0
     ) -> None:
-        self.arrived = 0
+        self.arrived = self.inflated = 0
         self.socket = socket.socket(socket.AF_INET)
         if buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
@@ -46,6 +49,8 @@ class Wire:
         answer, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
         if not answer.startswith(b"HTTP/1.1 101"):
             raise ConnectionError(f"no websocket: {bytes(answer)!r}")
+        if deflate and b"\r\nSec-WebSocket-Extensions: permessage-deflate" not in answer:
+            raise ConnectionError(f"compression is not taken up: {bytes(answer)!r}")
         # What came right behind the answer.
         self._early = self._messages()
 
@@ -105,7 +110,9 @@ class Wire:
             if not head & COMPRESSED:
                 return data
             assert self._inflate is not None
-            return self._inflate.decompress(data + DEFLATE_TAIL)
+            message = self._inflate.decompress(data + DEFLATE_TAIL)
+            self.inflated += len(message)
+            return message
         return b""
 
     def send(self, text: bytes) -> None:

@@ -67,6 +67,8 @@ def deflated(lab: Lab, sheet: Sheet) -> None:
         plain = _product(product.page, lines, 0)
         page = product.person.page(deflate=True)
         deflating = _product(page, lines, 0)
+        output = sum(len(packet) for _, packet in page.packets)
+        check(page.wire.inflated >= output, f"of {output} bytes {page.wire.inflated} came compressed")
         page.close()
     sheet.put("deflated", PRODUCT, deflating)
     sheet.put("deflated-cost", PRODUCT, 100 * (plain / deflating - 1))

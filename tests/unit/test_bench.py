@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 import threading
+import zlib
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -239,3 +240,33 @@ def test_the_client_finds_frames_wherever_reads_end(step: int) -> None:
         with pytest.raises(ConnectionError):
             [*iter(wire.receive, None)]
         wire.close()
+
+
+@pytest.mark.parametrize("taken_up", [True, False])
+def test_a_client_that_measures_compression_gets_it_or_says_so(taken_up: bool) -> None:
+    """What came compressed is counted; a server that takes no notice of the offer is no server to measure."""
+    packer = zlib.compressobj(wbits=-15)
+    data = (packer.compress(b"0\n1\n2\n") + packer.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\x00\x00\xff\xff")
+    extension = b"\r\nSec-WebSocket-Extensions: permessage-deflate" if taken_up else b""
+
+    def serve(listening: socket.socket) -> None:
+        peer, _ = listening.accept()
+        with peer:
+            assert b"\r\nSec-WebSocket-Extensions: permessage-deflate\r\n" in peer.recv(65_536)
+            peer.sendall(b"HTTP/1.1 101 Switching" + extension + b"\r\n\r\n" + _frame(0x41, data) + _frame(0x1, b"3\n"))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=serve, args=(listening,))
+        server.start()
+        port = listening.getsockname()[1]
+        if taken_up:
+            wire = Wire(port, "/", deflate=True)
+            found: list[bytes] = []
+            while len(found) < 2:
+                found += wire.receive()
+            assert (found, wire.inflated) == ([b"0\n1\n2\n", b"3\n"], 6)
+            wire.close()
+        else:
+            with pytest.raises(ConnectionError, match="not taken up"):
+                Wire(port, "/", deflate=True)
+        server.join(10)
