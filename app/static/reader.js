@@ -37,7 +37,8 @@ export class Reader {
    * @param {string} run
    * @param {import("./screen.js").Screen} screen
    * @param {{moved: (position: number) => void, status: (run: Run) => void,
-   *          failed: (fault: import("./contract.js").Fault | null) => void}} viewer `failed(null)`: all is well again
+   *          failed: (fault: import("./contract.js").Fault | null) => void, text?: (data: string) => void}} viewer
+   *   `failed(null)`: all is well again; `text` is given each piece as it is shown
    * @param {Place} place
    */
   constructor(socket, run, screen, viewer, place) {
@@ -128,6 +129,7 @@ export class Reader {
     if (this.#line) this.#line += lines;
     const reason = piece.reason ? `: ${piece.reason}` : "";
     const omitted = piece.omitted ? `\n[${piece.omitted} bytes are missing here${reason}]\n` : "";
+    this.viewer.text?.(piece.data);
     this.screen.write(piece.data + omitted, () => this.#shown(piece.position));
     if (omitted) {
       // How many lines are missing the server knows.

@@ -1,7 +1,8 @@
 /** What the page says about the run: status, elapsed time, exit code, and its row among the earlier runs. */
 import { LIVE } from "./contract.js";
 import { element, elementIfAny, say } from "./dom.js";
-import { length, show } from "./times.js";
+import { paint, Rows } from "./rows.js";
+import { length } from "./times.js";
 
 /** @typedef {import("./contract.js").Run} Run */
 
@@ -14,10 +15,13 @@ export class RunState {
   /** When this page first saw that the run was asked to stop. */
   #asked = 0;
 
-  /** @param {number} now the server's time at this moment */
-  constructor(now) {
+  /**
+   * @param {number} now the server's time at this moment
+   * @param {string} address of a run's page, with RUN for its id
+   */
+  constructor(now, address) {
     this.skew = now - Date.now() / 1000;
-    this.links = { run: "" };
+    this.rows = new Rows(address);
     window.setInterval(() => this.#tick(), 250);
   }
 
@@ -31,7 +35,8 @@ export class RunState {
     element("blank").hidden = true;
     this.#progress(run);
     this.#tick();
-    this.#list(run);
+    this.rows.put(run);
+    this.rows.mark(run.id);
   }
 
   /** @param {Run} run */
@@ -55,46 +60,4 @@ export class RunState {
     const patience = this.#asked && Date.now() - this.#asked > PATIENCE_MILLISECONDS;
     if (patience && !run.message) say(element("message"), DEAF);
   }
-
-  /** @param {Run} run */
-  #list(run) {
-    const list = elementIfAny("runs", HTMLOListElement);
-    if (!list) return;
-    const found = [...list.children].find((row) => row instanceof HTMLElement && row.dataset.run === run.id);
-    const row = found ?? this.#row(run);
-    if (!found) list.prepend(row);
-    for (const each of list.children) each.toggleAttribute("data-shown", each === row);
-    const status = row.querySelector(".status");
-    if (status instanceof HTMLElement) paint(status, run.status);
-    element("no-runs").hidden = true;
-  }
-
-  /** @param {Run} run */
-  #row(run) {
-    const row = document.createElement("li");
-    row.dataset.run = run.id;
-    const link = document.createElement("a");
-    link.href = this.links.run.replace("RUN", run.id);
-    const when = document.createElement("span");
-    when.className = "when";
-    const time = document.createElement("time");
-    show(time, new Date(run.created * 1000));
-    when.append(time);
-    link.append(element("status").cloneNode(true), when);
-    link.querySelector("[id]")?.removeAttribute("id");
-    row.append(link);
-    return row;
-  }
-}
-
-/**
- * @param {HTMLElement} chip
- * @param {string} status
- */
-function paint(chip, status) {
-  if (chip.dataset.status === status) return;
-  chip.dataset.status = status;
-  chip.querySelector("use")?.setAttribute("href", `#i-${status.replace(" ", "-")}`);
-  const word = chip.querySelector(".word");
-  if (word) word.textContent = status;
 }

@@ -1,0 +1,70 @@
+/** The list of runs beside the one that is shown: a row for each, newest first. */
+import { element, elementIfAny } from "./dom.js";
+import { show } from "./times.js";
+
+/** @typedef {import("./contract.js").Run} Run */
+
+export class Rows {
+  /** @param {string} address of a run's page, with RUN for its id */
+  constructor(address) {
+    this.address = address;
+    this.list = elementIfAny("runs", HTMLOListElement);
+  }
+
+  /**
+   * The row of a run; made, first in the list, where it has none.
+   * @param {Run} run
+   * @returns {HTMLElement | null} null where the page has no list
+   */
+  put(run) {
+    if (!this.list) return null;
+    const row = this.find(run.id) ?? this.#make(run);
+    if (!row.parentElement) this.list.prepend(row);
+    const status = row.querySelector(".status");
+    if (status instanceof HTMLElement) paint(status, run.status);
+    element("no-runs").hidden = true;
+    return row;
+  }
+
+  /** @param {string} id of the run whose output is shown */
+  mark(id) {
+    for (const each of this.list?.children ?? []) {
+      each.toggleAttribute("data-shown", each instanceof HTMLElement && each.dataset.run === id);
+    }
+  }
+
+  /** @param {string} id */
+  find(id) {
+    const rows = [...(this.list?.children ?? [])].filter((row) => row instanceof HTMLElement);
+    return rows.find((row) => row.dataset.run === id) ?? null;
+  }
+
+  /** @param {Run} run */
+  #make(run) {
+    const row = document.createElement("li");
+    row.dataset.run = run.id;
+    const link = document.createElement("a");
+    link.href = this.address.replace("RUN", run.id);
+    const when = document.createElement("span");
+    when.className = "when";
+    const time = document.createElement("time");
+    show(time, new Date(run.created * 1000));
+    when.append(time);
+    link.append(element("status").cloneNode(true), when);
+    link.querySelector("[id]")?.removeAttribute("id");
+    row.append(link);
+    return row;
+  }
+}
+
+/**
+ * @param {HTMLElement} chip
+ * @param {string} status
+ */
+export function paint(chip, status) {
+  if (chip.dataset.status === status) return;
+  chip.dataset.status = status;
+  chip.querySelector("use")?.setAttribute("href", `#i-${status.replace(" ", "-")}`);
+  const word = chip.querySelector(".word");
+  if (word) word.textContent = status;
+}
