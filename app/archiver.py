@@ -47,6 +47,10 @@ class Hot:
         """About the bytes that the log takes."""
         return self.position - self.moved + RECORD_COST * (self.records - self.moved_records)
 
+    def has_room(self) -> bool:
+        """Would `appended` come back at once, after little more?"""
+        return self.cost <= self._archiver.limit
+
     def appended(self, position: int, records: int) -> None:
         """So many records were appended, up to `position`; waits where the archive cannot keep up."""
         self.position = position

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from app.errors import Fenced, StoreUnavailable
 from app.masking import Masker
 from app.model import Record, Stream
-from app.store.log import Log, total
+from app.store.log import Append, Log, total
 
 APPEND_BYTES = 524_288
 # What a recorder keeps after it was stored: a store that is killed may forget what it had not written to its file yet.
@@ -26,8 +26,8 @@ LONGEST_PREFIX = 3
 class Recorder:
     """The one writer of a run's log in one epoch.
 
-    `trouble` says why it waits, or is empty. `stored` is told of each append, its end and its number of records; it may
-    wait, and then the run waits.
+    `trouble` says why it waits, or is empty. `stored` is told of each append, its end and its number of records; where
+    `has_room` says no it may wait, and then the run waits.
     """
 
     def __init__(
@@ -43,10 +43,12 @@ class Recorder:
         ends: Callable[[], bool] = lambda: False,
         last_bytes: int = 0,
         stored: Callable[[int, int], object] = lambda _position, _records: None,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         self._log, self._run_id, self._epoch = log, run_id, epoch
         self._masker, self._record_bytes = masker, record_bytes
-        self._sleep, self._on_fenced, self._stored = sleep, on_fenced, stored
+        self._sleep, self._on_fenced = sleep, on_fenced
+        self._stored, self._has_room = stored, has_room
         # A run that ends, and would wait for ever to store its last output in a full store, may store so much there.
         self._ends, self._last_bytes = ends, last_bytes
         self._rest = {Stream.OUT: b"", Stream.ERR: b""}
@@ -56,10 +58,6 @@ class Recorder:
         self._fenced = False
         self.trouble = ""
         self.position = 0
-
-    def record(self, pieces: Iterable[tuple[Stream, bytes]]) -> None:
-        """Store output; comes back when it is stored, however long the store is away."""
-        self.store(self.prepare(pieces))
 
     def prepare(self, pieces: Iterable[tuple[Stream, bytes]]) -> list[Record]:
         """The records that this output makes, masked; they are to be stored in the order in which they are made."""
@@ -71,9 +69,19 @@ class Recorder:
             records += self._records(stream, self._masker.mask(whole[: len(whole) - held] if held else whole))
         return records
 
-    def store(self, records: list[Record]) -> None:
-        """Store records that `prepare` made; comes back when they are stored, however long the store is away."""
-        self._store(records)
+    def offer(self, records: list[Record]) -> Append | None:
+        """The append that stores these records, for who appends for many; None where `store` has to do it."""
+        quick = records and not self._fenced and self._has_room() and total(records) <= APPEND_BYTES
+        return (self._run_id, self._epoch, self.position, records) if quick else None
+
+    def settle(self, records: list[Record], position: int | None) -> bool:
+        """The log answered `position` to what was offered, or nothing; False where `store` has to see to it."""
+        if position != records[-1].position:
+            return False
+        self.position = position
+        self._keep(records, total(records))
+        self._stored(position, len(records))
+        return True
 
     def end(self) -> None:
         """Store what was held back: nothing more will come."""
@@ -81,9 +89,9 @@ class Recorder:
         for stream, rest in self._rest.items():
             records += self._records(stream, self._masker.mask(rest))
             self._rest[stream] = b""
-        self._store(records)
+        self.store(records)
         # Nobody would notice later that the store has forgotten what came last.
-        self._store([], check=True)
+        self.store([], check=True)
 
     def _records(self, stream: Stream, data: bytes) -> list[Record]:
         records = []
@@ -98,7 +106,11 @@ class Recorder:
             self._line += piece.count(b"\n")
         return records
 
-    def _store(self, records: list[Record], *, check: bool = False) -> None:
+    def store(self, records: list[Record], *, check: bool = False) -> None:
+        """Store records that `prepare` made; comes back when they are stored, however long the store is away.
+
+        With `check`, see to it that the store still has what came last.
+        """
         while (records or check) and not self._fenced:
             check = False
             size = count = 0

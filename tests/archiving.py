@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from app.store.connection import connect
 from app.store.ended import EndedRuns
 from app.store.log import Log
 from app.store.runs import Runs
+from tests.waiting import wait_until
 
 ANN = User("ann", "Ann Example", "ann@example.com")
 MEGABYTE = 1_048_576
@@ -84,7 +84,7 @@ class Node:
         data = lines(size, width)
         recorder = self.recorder(run)
         for start in range(0, size, 50_000):
-            recorder.record([(Stream.OUT, data[start : start + 50_000])])
+            recorder.store(recorder.prepare([(Stream.OUT, data[start : start + 50_000])]))
         recorder.end()
         self.settle()
         assert self.runs.finish(run.id, 1, Status.SUCCEEDED)
@@ -117,14 +117,6 @@ def lines(size: int, width: int = 100) -> bytes:
 def shown(records: list[Record]) -> bytes:
     """The bytes of records, with a mark for each omitted one."""
     return b"".join(b"<%d>" % record.omitted if record.omitted else record.data for record in records)
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture

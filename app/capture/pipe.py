@@ -1,39 +1,35 @@
-"""The way from a run's threads to the hub: a bounded queue of bytes with a doorbell that the hub can wait on.
+"""The way from a run's threads to the hub: a bounded queue of bytes that rings the hub's bell.
 
-The bytes stay in the process and only the doorbell is an `os.pipe`: so stdout and stderr keep their order, no piece is
-cut by the kernel, and the bound does not depend on how many large pipes the kernel grants.
+The bytes stay in the process: so stdout and stderr keep their order, no piece is cut by the kernel, and the bound does
+not depend on how many large pipes the kernel grants.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import threading
 import time
 from collections import deque
 
+from app.capture.bell import Bell
 from app.model import Stream
-from app.stack import Stack
 
 ROOM_POLL_SECONDS = 0.002
 
 
 class Pipe:
-    """A queue of (stream, bytes) pieces; threads put, one hub reader takes.
+    """A queue of (stream, bytes) pieces; threads put, one piece of hub code at a time takes.
 
     `limit` is in bytes: a thread that would write while more than that is waiting sleeps first (wait_for_room).
     """
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limit: int, bell: Bell) -> None:
+        self._limit, self._bell = limit, bell
         self._pieces: deque[tuple[Stream, bytes]] = deque()
         # Two counters with one writer each, so that the hub needs no lock that a job's thread might hold.
         self._put_bytes = self._taken_bytes = 0
         self._put_lock = threading.Lock()
-        self._reader_waits = self._rung = False
-        self._reader, self._bell = os.pipe()
-        os.set_blocking(self._reader, False)
-        os.set_blocking(self._bell, False)
+        # Somebody has been told that there is something here, and will come.
+        self._told = False
         self.closed = False
 
     @property
@@ -67,10 +63,20 @@ class Pipe:
             self._ring()
 
     def _ring(self) -> None:
-        if self._reader_waits:
-            self._reader_waits = False
-            with contextlib.suppress(BlockingIOError):
-                os.write(self._bell, b"!")
+        if not self._told:
+            self._told = True
+            self._bell.ring(self)
+
+    def leave(self) -> bool:
+        """From the hub, which has taken all: the next piece rings; False where there is something already, or the end.
+
+        As long as the hub has not left, nothing here rings.
+        """
+        self._told = False
+        if not self._pieces and not self.closed:
+            return True
+        self._told = True
+        return False
 
     def take(self, limit: int) -> list[tuple[Stream, bytes]]:
         """From the hub: the next pieces, joined where the stream stays the same, about `limit` bytes at most."""
@@ -85,25 +91,3 @@ class Pipe:
                 taken.append((stream, [data]))
         self._taken_bytes += size
         return [(stream, parts[0] if len(parts) == 1 else b"".join(parts)) for stream, parts in taken]
-
-    def wait(self, stack: Stack) -> None:
-        """From the hub: wait until there is something to take, or the end."""
-        if self._rung:
-            # Not when it rang: first what came, since each system call may cost a wait for the interpreter's lock.
-            self._rung = False
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._reader, 4096)
-        self._reader_waits = True
-        if self._pieces or self.closed:
-            self._reader_waits = False
-            return
-        stack.wait_readable(self._reader)
-        self._rung = True
-
-    def dispose(self) -> None:
-        """From the hub, after the end: give the doorbell's file descriptors back."""
-        with self._put_lock:
-            self.closed = True
-            self._reader_waits = False
-            os.close(self._reader)
-            os.close(self._bell)

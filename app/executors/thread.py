@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import time
 from typing import Any
 
 from app.archiver import Archiver
-from app.capture import Capture, Pipe, pipe_processor
+from app.capture import Capture, Pipe, PipeProcessor
 from app.catalog import Job
 from app.config import Settings
 from app.credentials import Credentials
 from app.errors import StoreUnavailable, TooMany
 from app.executors.context import JobRun, JobToken
 from app.executors.flask_thread import FlaskThread, Outcome
+from app.executors.recording import Recording, store_all
 from app.masking import SHORTEST, Masker
-from app.model import Run, Status
+from app.model import Record, Run, Status
 from app.recorder import Recorder
 from app.stack import Stack
 from app.store.log import Log
@@ -39,6 +41,9 @@ class ThreadExecutor:
         self._settings, self._stack, self._log, self._runs = settings, stack, log, runs
         self._credentials, self._archiver = credentials, archiver
         self._live: dict[str, tuple[Run, FlaskThread]] = {}
+        self._processor: PipeProcessor[Recording, list[Record]] = PipeProcessor(
+            stack, functools.partial(store_all, log)
+        )
 
     @property
     def trouble(self) -> str | None:
@@ -51,7 +56,9 @@ class ThreadExecutor:
         if len(self._live) >= self._settings.node_runs:
             raise TooMany(f"This server runs {len(self._live)} jobs already. Please wait until one ends.")
         masker = Masker(self._secrets(run, job))
-        thread = self._thread(run, job, params, masker)
+        pipe = Pipe(self._settings.pipe_bytes, self._processor.bell)
+        thread = self._thread(run, job, params, masker, pipe)
+        hot = self._archiver.open(run.id, lambda: thread.ends)
         recorder = Recorder(
             self._log,
             run.id,
@@ -60,7 +67,8 @@ class ThreadExecutor:
             record_bytes=self._settings.record_bytes,
             sleep=self._stack.sleep,
             on_fenced=thread.stop,
-            stored=self._archiver.open(run.id, lambda: thread.ends).appended,
+            stored=hot.appended,
+            has_room=hot.has_room,
             ends=lambda: thread.ends,
             # What is in the pipe, and as much again until a job that is stopped looks at `running()`.
             last_bytes=2 * self._settings.pipe_bytes,
@@ -72,15 +80,14 @@ class ThreadExecutor:
         except BaseException:
             del self._live[run.id]
             thread.capture.close()
-            thread.capture.pipe.dispose()
             raise
-        self._stack.spawn(self._process, run, thread, recorder, masker)
+        self._processor.add(Recording(pipe, recorder, functools.partial(self._end, run, thread, masker)))
 
     def _secrets(self, run: Run, job: Job) -> list[str]:
         tokens = self._credentials.secrets(run.user.id)
         return [each for each in (*job.secrets, *tokens) if len(each) >= SHORTEST]
 
-    def _thread(self, run: Run, job: Job, params: dict[str, Any], masker: Masker) -> FlaskThread:
+    def _thread(self, run: Run, job: Job, params: dict[str, Any], masker: Masker, pipe: Pipe) -> FlaskThread:
         stack = self._stack
         # Taken now, so that the run may go on with it after a logout; a job that asks for none needs no login's token.
         lease = self._credentials.lease(run.user.id) if "token" in job.injected else None
@@ -101,23 +108,14 @@ class ThreadExecutor:
             "run": JobRun(run.id, run.user, lambda values: stack.call_from_thread(tell, values)),
         }
         arguments = {**params, **{name: offered[name] for name in job.injected if name in offered}}
-        thread = FlaskThread(job, arguments, Capture(Pipe(self._settings.pipe_bytes)))
+        thread = FlaskThread(job, arguments, Capture(pipe))
         thread.lease = lease
         return thread
 
-    def _process(self, run: Run, thread: FlaskThread, recorder: Recorder, masker: Masker) -> None:
-        try:
-            pipe_processor(
-                thread.capture.pipe,
-                recorder.prepare,
-                recorder.store,
-                self._stack,
-                alone=lambda: len(self._live) == 1,
-            )
-            recorder.end()
-            outcome = thread.outcome
-        except Exception:
-            logger.exception("the output of run %s cannot be recorded", run.id)
+    def _end(self, run: Run, thread: FlaskThread, masker: Masker, error: Exception | None) -> None:
+        outcome = thread.outcome
+        if error is not None:
+            logger.error("the output of run %s cannot be recorded", run.id, exc_info=error)
             thread.stop()
             outcome = Outcome(Status.LOST, message="The server failed to record this run's output.")
         values = {"exit_code": outcome.exit_code, "message": masker.mask_text(outcome.message)}

@@ -165,12 +165,16 @@ class LaneScript:
         self._lane, self._text = lane, text
         self._digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
+    def command(self, keys: list[str], args: list[Any]) -> tuple[Any, ...]:
+        """What runs it where the server knows it."""
+        return ("EVALSHA", self._digest, len(keys), *keys, *args)
+
     def __call__(self, keys: list[str], args: list[Any]) -> Any:
         """Run it.
 
         Raises: what redis raises.
         """
         try:
-            return self._lane.call("EVALSHA", self._digest, len(keys), *keys, *args)
+            return self._lane.call(*self.command(keys, args))
         except NoScriptError:
             return self._lane.call("EVAL", self._text, len(keys), *keys, *args)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from app.config import Settings
-from app.errors import Fenced
+from app.errors import Fenced, StoreUnavailable
 from app.model import Kind, Record, Stream
 from app.stack import Stack
 from app.store.connection import connect, store_errors
@@ -15,6 +15,8 @@ from app.store.lane import Lane, LaneScript, SharedLane
 from app.store.scripts import ALWAYS, APPEND, OMIT
 
 Cursor = tuple[int, int]
+# A run's id and epoch, the position expected, and the records: as for `Log.append`.
+Append = tuple[str, int, int, list[Record]]
 LONGEST_WAIT = 1.0
 # What is smaller is sent together with what other runs print at the same time.
 LITTLE_BYTES = 16_384
@@ -57,14 +59,23 @@ class Log:
         Raises: Fenced after the run's end or in another epoch; StoreUnavailable, and then the call may be repeated.
         """
         script = self._append_last if last else self._append_little if total(records) < LITTLE_BYTES else self._append
-        args: list[Any] = [epoch, expected]
-        for record in records:
-            args += (str(record.stream), f"{record.time:.3f}", record.line, record.data)
         with store_errors():
-            position = self._answer(script([f"run:{run_id}", log_key(run_id)], args))
+            position = self._answer(script(*_append_args(run_id, epoch, expected, records)))
         if records and position == records[-1].position:
             self._appended(run_id, records)
         return position
+
+    def append_all(self, appends: Sequence[Append]) -> list[int | None]:
+        """Write records of several runs together; each one's position now, None where `append` has to find out."""
+        try:
+            with store_errors():
+                answers = self._lane.batch([self._append.command(*_append_args(*append)) for append in appends])
+        except StoreUnavailable:
+            return [None] * len(appends)
+        for (run_id, _, _, records), position in zip(appends, answers, strict=True):
+            if position == records[-1].position:
+                self._appended(run_id, records)
+        return [position if isinstance(position, int) else None for position in answers]
 
     def omit(self, run_id: str, epoch: int, expected: int, length: int) -> int:
         """Write that `length` bytes are missing from `expected` on; answers and raises as append."""
@@ -119,6 +130,13 @@ class Log:
         with contextlib.suppress(Exception), store_errors():
             self._lane.call("XADD", self._wake_key, "MAXLEN", 1, "*", "w", "1")
             self._lane.call("EXPIRE", self._wake_key, 3600)
+
+
+def _append_args(run_id: str, epoch: int, expected: int, records: Sequence[Record]) -> tuple[list[str], list[Any]]:
+    args: list[Any] = [epoch, expected]
+    for record in records:
+        args += (str(record.stream), f"{record.time:.3f}", record.line, record.data)
+    return [f"run:{run_id}", log_key(run_id)], args
 
 
 def _record(entry_id: bytes, pairs: list[bytes]) -> Record:

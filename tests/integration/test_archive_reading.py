@@ -17,7 +17,8 @@ from app.model import Kind, Record, Status, Stream
 from app.stack import ThreadingStack
 from app.store.blocks import Block, pack
 from app.viewer import Viewer
-from tests.archiving import Node, lines, shown, wait_until
+from tests.archiving import Node, lines, shown
+from tests.waiting import wait_until
 
 STEPS = st.lists(
     st.one_of(
@@ -243,7 +244,7 @@ def test_a_recorder_goes_on_at_the_line_where_it_was(node: Node) -> None:
     """Lines are numbered over both outputs, as in the downloaded file."""
     run = node.run()
     recorder = node.recorder(run)
-    recorder.record([(Stream.OUT, b"1\n2\n"), (Stream.ERR, b"3\n"), (Stream.OUT, b"4")])
+    recorder.store(recorder.prepare([(Stream.OUT, b"1\n2\n"), (Stream.ERR, b"3\n"), (Stream.OUT, b"4")]))
     assert [record.line for record in node.read(run) if record.data] == [1, 3, 4]
 
 

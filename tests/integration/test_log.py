@@ -103,9 +103,9 @@ def test_nothing_is_stored_after_the_final_status(store: Store) -> None:
     run = store.run()
     told: list[bool] = []
     recorder = store.recorder(run, on_fenced=lambda: told.append(True))
-    recorder.record([(Stream.OUT, b"before\n")])
+    recorder.store(recorder.prepare([(Stream.OUT, b"before\n")]))
     assert store.runs.finish(run.id, 1, Status.SUCCEEDED, exit_code=0)
-    recorder.record([(Stream.OUT, b"after\n")])
+    recorder.store(recorder.prepare([(Stream.OUT, b"after\n")]))
     assert told == [True]
     assert store.stored(run) == b"before\n"
 
@@ -176,7 +176,7 @@ def test_every_cut_of_the_output_stores_the_same_bytes(store: Store, size: int) 
     run = store.run()
     recorder = store.recorder(run)
     for start in range(0, len(whole), size):
-        recorder.record([(Stream.OUT, whole[start : start + size])])
+        recorder.store(recorder.prepare([(Stream.OUT, whole[start : start + size])]))
     recorder.end()
     assert store.stored(run) == whole
     records = store.log.read(run.id, (0, 0), 10_000)
@@ -189,7 +189,7 @@ def test_a_line_of_ten_megabytes_is_cut_into_records(store: Store) -> None:
     run = store.run()
     line = "é🐍x".encode() * 1_500_000 + b"\n"
     recorder = store.recorder(run, record_bytes=65_536)
-    recorder.record([(Stream.OUT, line)])
+    recorder.store(recorder.prepare([(Stream.OUT, line)]))
     assert max(len(record.data) for record in store.log.read(run.id, (0, 0), 1000)) <= 65_536
     assert store.stored(run) == line
 
@@ -198,7 +198,9 @@ def test_lines_are_numbered_in_the_whole_output(store: Store) -> None:
     """Each record knows the number of its first line as a download of all output has it."""
     run = store.run()
     recorder = store.recorder(run)
-    recorder.record([(Stream.OUT, b"1\n2\n"), (Stream.ERR, b"e1\n"), (Stream.OUT, b"3"), (Stream.OUT, b"\n4\n")])
+    recorder.store(
+        recorder.prepare([(Stream.OUT, b"1\n2\n"), (Stream.ERR, b"e1\n"), (Stream.OUT, b"3"), (Stream.OUT, b"\n4\n")])
+    )
     lines = [(r.stream, r.line) for r in store.log.read(run.id, (0, 0), 99) if r.data]
     assert lines == [(Stream.OUT, 1), (Stream.ERR, 3), (Stream.OUT, 4), (Stream.OUT, 4)]
 
@@ -207,8 +209,8 @@ def test_secrets_are_masked_before_they_are_stored(store: Store, redis_client: r
     """A secret that comes in two writes is nowhere in the store."""
     run = store.run()
     recorder = store.recorder(run, masker=Masker(["canary-token-1234"]))
-    recorder.record([(Stream.OUT, b"token: canary-to")])
-    recorder.record([(Stream.ERR, b"between\n"), (Stream.OUT, b"ken-1234\n")])
+    recorder.store(recorder.prepare([(Stream.OUT, b"token: canary-to")]))
+    recorder.store(recorder.prepare([(Stream.ERR, b"between\n"), (Stream.OUT, b"ken-1234\n")]))
     recorder.end()
     assert store.stored(run) == b"token: between\n*****\n"
     assert b"canary" not in b"".join(redis_client.dump(key) or b"" for key in redis_client.scan_iter())
@@ -222,7 +224,7 @@ def test_a_full_store_holds_the_writer_and_loses_nothing(store: Store, redis_cli
     redis_client.config_set("maxmemory-policy", "noeviction")
     with pytest.raises(StoreUnavailable, match="full"):
         store.run()
-    thread = threading.Thread(target=recorder.record, args=([(Stream.OUT, b"patient\n")],))
+    thread = threading.Thread(target=recorder.store, args=(recorder.prepare([(Stream.OUT, b"patient\n")]),))
     thread.start()
     time.sleep(0.2)
     assert thread.is_alive()
@@ -247,14 +249,14 @@ def test_a_forgotten_tail_is_stored_again(store: Store, redis_client: redis.Redi
     """A store comes back with less than it had confirmed: the recorder has it still, at its next record or its end."""
     run = store.run()
     recorder = store.recorder(run)
-    recorder.record([(Stream.OUT, b"kept\n")])
+    recorder.store(recorder.prepare([(Stream.OUT, b"kept\n")]))
     with forgetting(redis_client, run):
-        recorder.record([(Stream.OUT, b"forgotten\n")])
-        recorder.record([(Stream.ERR, b"too\n")])
-    recorder.record([(Stream.OUT, b"next\n")])
+        recorder.store(recorder.prepare([(Stream.OUT, b"forgotten\n")]))
+        recorder.store(recorder.prepare([(Stream.ERR, b"too\n")]))
+    recorder.store(recorder.prepare([(Stream.OUT, b"next\n")]))
     assert store.stored(run) == b"kept\nforgotten\ntoo\nnext\n"
     with forgetting(redis_client, run):
-        recorder.record([(Stream.OUT, b"last\n")])
+        recorder.store(recorder.prepare([(Stream.OUT, b"last\n")]))
     recorder.end()
     assert store.stored(run) == b"kept\nforgotten\ntoo\nnext\nlast\n"
 
@@ -263,10 +265,10 @@ def test_a_forgotten_tail_that_is_too_long_is_told(store: Store, redis_client: r
     """Of a long tail the last megabyte is stored again, and a record says how much is missing before."""
     run = store.run()
     recorder = store.recorder(run)
-    recorder.record([(Stream.OUT, b"kept\n")])
+    recorder.store(recorder.prepare([(Stream.OUT, b"kept\n")]))
     with forgetting(redis_client, run):
-        recorder.record([(Stream.OUT, b"x" * 3_000_000)])
-    recorder.record([(Stream.OUT, b"next\n")])
+        recorder.store(recorder.prepare([(Stream.OUT, b"x" * 3_000_000)]))
+    recorder.store(recorder.prepare([(Stream.OUT, b"next\n")]))
     gap, *rest = [r for r in store.log.read(run.id, (5, 0), 9999) if r.kind is not Kind.STATUS]
     assert (gap.kind, gap.start) == (Kind.OMITTED, 5)
     assert 3_000_000 - KEPT_BYTES <= gap.omitted < 3_000_000 - KEPT_BYTES + 1024

@@ -31,7 +31,7 @@ def ended(node: Node, age: float, **values: Any) -> Run:
     """A run that ended `age` seconds ago, with output in log and archive."""
     run = node.run(created=time.time() - age - 1, **values)
     recorder = node.recorder(run)
-    recorder.record([(Stream.OUT, b"x" * 600_000)])
+    recorder.store(recorder.prepare([(Stream.OUT, b"x" * 600_000)]))
     node.settle()
     assert node.runs.finish(run.id, 1, Status.SUCCEEDED, ended=time.time() - age)
     return run

@@ -5,11 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from app.capture import Capture, Pipe, bind, install, pipe_processor
+from app.capture import Capture, Pieces, Pipe, PipeProcessor, bind, install
 from app.model import Stream
 from app.stack import ThreadingStack
-
-Pieces = list[tuple[Stream, bytes]]
 
 
 def capture(
@@ -24,20 +22,41 @@ def capture_all(
 ) -> list[Pieces]:
     """The same for several runs at once."""
     install()
-    results: list[Pieces] = []
+    processor: PipeProcessor[_Run, Pieces] = PipeProcessor(ThreadingStack(), _store_all)
+    runs = [_Run(Pipe(limit, processor.bell), store) for _ in functions]
     threads = []
-    for function in functions:
-        pipe = Pipe(limit)
-        pieces: Pieces = []
-        results.append(pieces)
-        threads.append(threading.Thread(target=_main, args=(function, Capture(pipe))))
-        processing = (pipe, list, store or pieces.extend, ThreadingStack())
-        threads.append(threading.Thread(target=pipe_processor, args=processing))
+    for function, run in zip(functions, runs, strict=True):
+        threads.append(threading.Thread(target=_main, args=(function, Capture(run.pipe))))
+        processor.add(run)
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    return results
+    for run in runs:
+        run.ended.wait(60)
+    return [run.pieces for run in runs]
+
+
+class _Run:
+    """A source that keeps its pieces."""
+
+    def __init__(self, pipe: Pipe, store: Callable[[Pieces], object] | None) -> None:
+        self.pipe, self.pieces = pipe, Pieces()
+        self.store = store or self.pieces.extend
+        self.ended = threading.Event()
+
+    def prepare(self, pieces: Pieces) -> Pieces:
+        return pieces
+
+    def end(self, error: Exception | None) -> None:
+        assert error is None
+        self.ended.set()
+
+
+def _store_all(batch: list[tuple[_Run, Pieces]]) -> list[bool]:
+    for run, pieces in batch:
+        run.store(pieces)
+    return [True] * len(batch)
 
 
 def _main(function: Callable[[], object], run: Capture) -> None:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from app.capture.processor import Relay
+from app.capture.relay import Relay
 from app.stack import ThreadingStack
 
 
