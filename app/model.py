@@ -57,7 +57,8 @@ class Run:
 
     `omitted` counts bytes that its writer had to leave out; what a cap removes is not in it. `stage` is how far a Stop
     has come: its `name` ("ask", "interrupt", "terminate", "kill", "raise", "ignored") and, where another follows,
-    its `next` and the time `until` then. `signal` names what ended the run's process ("SIGSEGV").
+    its `next` and the time `until` then. `signal` names what ended the run's process ("SIGSEGV"). `queue` is where it
+    waits for its turn, until its job has fewer runs than `job_limit` and its user than `user_limit` (0: any number).
     """
 
     id: str
@@ -79,6 +80,9 @@ class Run:
     omitted: int = 0
     stage: dict[str, Any] | None = None
     signal: str = ""
+    queue: str = ""
+    job_limit: int = 0
+    user_limit: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The run as doors send it."""
@@ -99,6 +103,7 @@ class Run:
             "executor": self.executor,
             "stage": self.stage,
             "signal": self.signal,
+            "queue": self.queue,
         }
 
 

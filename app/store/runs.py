@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from app.model import Run, Status, User
+from app.errors import TooMany
+from app.model import Run, Status
 from app.store.connection import store_errors
+from app.store.fields import fields_of, flat, run_of, texts
 from app.store.log import log_key
-from app.store.scripts import ALWAYS, CHANGE, CREATE, FINISH, LOSE, RESTORE
+from app.store.queue import LEASE_SECONDS, Queue
+from app.store.scripts import ALWAYS, CHANGE, CREATE, FINISH, LOSE, RESTORE, STOP
+
+__all__ = ["LEASE_SECONDS", "LIVE", "Bounds", "Runs"]
 
 KEY_SECONDS = 86_400
 LIVE = "runs:live"
-LEASE_SECONDS = 15.0
+ANY = 1_000_000_000
 
 
-class Runs:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What is refused beyond: a user's starts in a minute, a user's waiting runs in a queue, and all there."""
+
+    user_starts: int = ANY
+    user_waiting: int = ANY
+    queue_runs: int = ANY
+
+
+class Runs(Queue):
     """All that is stored of runs but their output; raises StoreUnavailable."""
 
     def __init__(self, client: Any) -> None:
-        self._client = client
-        self._changed: Callable[[str], object] = lambda _run_id: None
+        super().__init__(client)
         self._create = client.register_script(CREATE)
         # A status is told even by a full store, so that Stop works there; progress, of which there is no end, is not.
         self._change_status = client.register_script(ALWAYS + CHANGE)
@@ -31,20 +43,37 @@ class Runs:
         self._finish = client.register_script(ALWAYS + FINISH)
         self._lose = client.register_script(ALWAYS + LOSE)
         self._restore = client.register_script(ALWAYS + RESTORE)
+        self._stop = client.register_script(ALWAYS + STOP)
 
-    def create(self, run: Run, key: str | None) -> Run:
-        """Store a new run with its lease, or find the one that the same user started with `key` within a day."""
+    def create(self, run: Run, key: str | None, bounds: Bounds | None = None, *, kept: bool = True) -> Run:
+        """Store a new run, or find the one that the same user started with `key` within a day.
+
+        A run that is to be `running` is so where nothing before it in its queue could begin, and its job and user have
+        room; else it is `queued` in `run.queue`. `kept`: its node holds a lease for it also while it waits.
+
+        Raises: TooMany beyond the bounds.
+        """
+        limits, begins = bounds or Bounds(), run.status is Status.RUNNING
         keyed = _key(run.user.id, key) if key else ""
-        keys = [keyed, f"run:{run.id}", log_key(run.id), f"user:{run.user.id}:runs", LIVE, _go(run.id), _lease(run.id)]
-        times = [run.created, KEY_SECONDS, _milliseconds(LEASE_SECONDS)]
+        keys = [keyed, f"run:{run.id}", log_key(run.id), f"user:{run.user.id}:runs", LIVE, *_signs(run.id)]
+        about = [run.created, KEY_SECONDS, _milliseconds(LEASE_SECONDS), run.queue, run.job, run.user.id]
+        rules = [int(begins), int(kept), run.job_limit, run.user_limit]
+        most = [limits.user_starts, limits.user_waiting, limits.queue_runs]
         with store_errors():
-            found = self._create(keys=keys, args=[run.id, *times, *_flat(_fields(run))]).decode()
-        return run if found == run.id else self.get(found) or run
+            found = self._create(keys=keys, args=[run.id, *about, *rules, *most, *flat(fields_of(run))])
+        found_id, *rest = found
+        if not found_id:
+            raise _too_many(rest[0].decode(), rest[1])
+        if found_id.decode() != run.id:
+            return self.get(found_id.decode()) or run
+        status = Status(rest[0].decode())
+        waits = status is Status.QUEUED and bool(run.queue)
+        return replace(run, status=status, epoch=int(rest[1]), started=None if waits else run.started)
 
     def get(self, run_id: str) -> Run | None:
         """The run, or None."""
         with store_errors():
-            return _run(run_id, self._client.hgetall(f"run:{run_id}"))
+            return run_of(run_id, self._client.hgetall(f"run:{run_id}"))
 
     def of_user(self, user_id: str, limit: int, before: float | None = None) -> list[Run]:
         """A user's runs, newest first; `before` is a time of creation."""
@@ -55,7 +84,7 @@ class Runs:
             for run_id in ids:
                 pipeline.hgetall(b"run:" + run_id)
             answers = pipeline.execute()
-        runs = (_run(run_id.decode(), fields) for run_id, fields in zip(ids, answers, strict=True))
+        runs = (run_of(run_id.decode(), fields) for run_id, fields in zip(ids, answers, strict=True))
         return [run for run in runs if run is not None]
 
     def change(self, run_id: str, allowed: Iterable[Status], **values: Any) -> bool:
@@ -63,7 +92,7 @@ class Runs:
         keys = [f"run:{run_id}", log_key(run_id)]
         script = self._change_status if "status" in values else self._change
         with store_errors():
-            return self._told(run_id, script(keys=keys, args=[f",{','.join(allowed)},", *_flat(_texts(values))]))
+            return self._told(run_id, script(keys=keys, args=[f",{','.join(allowed)},", *flat(texts(values))]))
 
     def finish(self, run_id: str, epoch: int | None, status: Status, **values: Any) -> bool:
         """Give the run its final status; False where it has one, or another epoch."""
@@ -71,7 +100,7 @@ class Runs:
 
     def withdraw(self, run: Run, key: str | None, message: str) -> None:
         """End a run that never began, if it is stored at all; its `key` may start another."""
-        self.finish(run.id, run.epoch, Status.FAILED, message=message)
+        self.finish(run.id, None, Status.FAILED, message=message)
         if key:
             with store_errors():
                 name = _key(run.user.id, key)
@@ -83,35 +112,44 @@ class Runs:
         return self._end(self._lose, run_id, "", Status.LOST, values)
 
     def _end(self, script: Any, run_id: str, epoch: int | str, status: Status, values: dict[str, Any]) -> bool:
-        keys = [f"run:{run_id}", log_key(run_id), LIVE, _go(run_id), _lease(run_id)]
-        texts = _texts({"status": status, "ended": time.time(), **values})
+        fields = texts({"status": status, "ended": time.time(), **values})
         with store_errors():
-            return self._told(run_id, script(keys=keys, args=[epoch, run_id, *_flat(texts)]))
+            return self._told(run_id, script(keys=_keys(run_id), args=[epoch, run_id, *flat(fields)]))
 
-    def on_change(self, function: Callable[[str], object]) -> None:
-        """Have `function` called with the id of each run that this process changes, as soon as that is stored."""
-        self._changed = function
+    def ask_to_stop(self, run_id: str) -> bool:
+        """End a run that waits; have a live one `stopping`: who supervises it sees that, even where the store is full.
 
-    def _told(self, run_id: str, done: int) -> bool:
-        if done:
-            self._changed(run_id)
-        return bool(done)
+        False where nothing changed.
+        """
+        return self._ask(run_id, kill=False)
 
-    def ask_to_stop(self, run_id: str) -> None:
-        """Delete the run's go: its executor sees that, wherever it is, and even a full store allows it."""
+    def ask_to_kill(self, run_id: str) -> bool:
+        """As ask_to_stop, and what supervises the run has no more patience with it."""
+        return self._ask(run_id, kill=True)
+
+    def _ask(self, run_id: str, *, kill: bool) -> bool:
+        ended = texts({"status": Status.STOPPED, "ended": time.time()})
         with store_errors():
-            self._client.delete(_go(run_id))
+            done = self._stop(keys=_keys(run_id), args=[run_id, int(kill), *flat(ended)])
+        return self._told(run_id, done)
 
     def asked_to_stop(self, run_ids: Sequence[str]) -> list[str]:
         """Those of these live runs that somebody asked to stop."""
+        return self._without(_go, run_ids)
+
+    def asked_to_kill(self, run_ids: Sequence[str]) -> list[str]:
+        """Those of these live runs that somebody asked to kill now."""
+        return self._without(_mercy, run_ids)
+
+    def _without(self, sign: Callable[[str], str], run_ids: Sequence[str]) -> list[str]:
         with store_errors():
             pipeline = self._client.pipeline(transaction=False)
             for run_id in run_ids:
-                # A store that has forgotten the run has forgotten its go with it.
-                pipeline.exists(f"run:{run_id}").exists(_go(run_id))
+                # A store that has forgotten the run has forgotten its signs with it.
+                pipeline.exists(f"run:{run_id}").exists(sign(run_id))
             answers = pipeline.execute()
         known = zip(run_ids, answers[::2], answers[1::2], strict=True)
-        return [run_id for run_id, exists, goes in known if exists and not goes]
+        return [run_id for run_id, exists, there in known if exists and not there]
 
     def renew(self, runs: Sequence[Run]) -> list[Run]:
         """Make the leases of these runs last their whole time again; answers the runs that have ended elsewhere."""
@@ -142,6 +180,26 @@ def _go(run_id: str) -> str:
     return f"run:{run_id}:go"
 
 
+def _mercy(run_id: str) -> str:
+    return f"run:{run_id}:mercy"
+
+
+def _signs(run_id: str) -> list[str]:
+    return [_go(run_id), _mercy(run_id), _lease(run_id)]
+
+
+def _keys(run_id: str) -> list[str]:
+    return [f"run:{run_id}", log_key(run_id), LIVE, *_signs(run_id)]
+
+
+def _too_many(what: str, number: int) -> TooMany:
+    if what == "starts":
+        return TooMany(f"You have started very many runs within a minute. Please wait {max(1, number)} s.")
+    if what == "waiting":
+        return TooMany(f"{number} of your runs wait for their turn already. Please wait until one of them begins.")
+    return TooMany(f"{number} runs wait for their turn already. Please try again later.")
+
+
 def _key(user_id: str, key: str) -> str:
     return f"key:{user_id}:{key}"
 
@@ -152,53 +210,3 @@ def _lease(run_id: str) -> str:
 
 def _milliseconds(seconds: float) -> int:
     return int(seconds * 1000)
-
-
-def _texts(values: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: json.dumps(value) if isinstance(value, (dict, list, tuple)) else "" if value is None else value
-        for name, value in values.items()
-    }
-
-
-def _flat(fields: dict[str, Any]) -> list[Any]:
-    return [each for pair in fields.items() for each in pair]
-
-
-def _fields(run: Run) -> dict[str, Any]:
-    values = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
-    del values["id"], values["ended"]
-    values["user"] = dataclasses.astuple(run.user)
-    return _texts(values)
-
-
-def _run(run_id: str, fields: dict[bytes, bytes]) -> Run | None:
-    if not fields:
-        return None
-    texts = {name.decode(): value.decode() for name, value in fields.items()}
-
-    def number(name: str) -> float | None:
-        return float(texts[name]) if texts.get(name) else None
-
-    code = number("exit_code")
-    return Run(
-        id=run_id,
-        job=texts["job"],
-        title=texts["title"],
-        user=User(*json.loads(texts["user"])),
-        status=Status(texts["status"]),
-        created=float(texts["created"]),
-        executor=texts["executor"],
-        params=json.loads(texts["params"]),
-        started=number("started"),
-        ended=number("ended"),
-        exit_code=None if code is None else int(code),
-        message=texts["message"],
-        progress=tuple(json.loads(texts["progress"])) if texts.get("progress") else None,
-        position=int(texts["position"]),
-        epoch=int(texts["epoch"]),
-        node=texts["node"],
-        omitted=int(texts.get("omitted", 0)),
-        stage=json.loads(texts["stage"]) if texts.get("stage") else None,
-        signal=texts.get("signal", ""),
-    )

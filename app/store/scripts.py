@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-# Before a script: it may write where the store is full (Redis 7). Only for what is small and ends or stops a run.
-ALWAYS = "#!lua flags=allow-oom"
+from app.store.queue_scripts import ALWAYS, NOTE, PARTS, WHOLE
+
+__all__ = ["ALWAYS", "APPEND", "CHANGE", "CREATE", "FINISH", "LOSE", "OMIT", "RESTORE", "STOP"]
 
 # KEYS run, log; ARGV epoch, expected position, then (stream, time, line, data) for each record.
 # Answers the position now, or -1 where the run has ended or belongs to another epoch. Another position than the end of
@@ -35,62 +36,129 @@ redis.call('HSET', KEYS[1], 'position', string.format('%.0f', position))
 return position
 """
 
-# KEYS idempotency key ('' for none), run, log, user's runs, live runs, go, lease; ARGV id, created, key's seconds,
-# lease's milliseconds, then the run's fields and values. Answers the id of the run that has this key: the new one's, or
-# that of the first call. Called again after an unanswered call it changes nothing.
-CREATE = """
-if redis.call('EXISTS', KEYS[2]) == 1 then return ARGV[1] end
+# KEYS idempotency key ('' for none), run, log, user's runs, live runs, go, mercy, lease; ARGV id, created, key's
+# seconds, lease's milliseconds, queue, job, user, then as numbers: 1 where the run may begin at once, 1 where its node
+# keeps it while it waits, most runs of the job, most runs of the user (0: any number), most starts of the user in a
+# minute, most waiting runs of the user, and of all in the queue; then the run's fields and values as it begins.
+# Answers {id, status, epoch} of the new run; {id} of the run that has this key; or {'', what there is too many of,
+# number}. A run without a queue is stored as it is. Called again after an unanswered call it changes nothing.
+CREATE = (
+    WHOLE
+    + PARTS
+    + """
+local id, queue, job, user = ARGV[1], ARGV[5], ARGV[6], ARGV[7]
+local function stored() return {id, unpack(redis.call('HMGET', KEYS[2], 'status', 'epoch'))} end
+if redis.call('EXISTS', KEYS[2]) == 1 then return stored() end
 if KEYS[1] ~= '' then
   local before = redis.call('GET', KEYS[1])
   -- A run that was deleted meanwhile is no answer.
-  if before and redis.call('EXISTS', 'run:' .. before) == 1 then return before end
-  redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
+  if before and redis.call('EXISTS', 'run:' .. before) == 1 then return {before} end
 end
-redis.call('HSET', KEYS[2], unpack(ARGV, 5))
+local begins = true
+if queue ~= '' then
+  local starts = 'starts:' .. user
+  local count = tonumber(redis.call('GET', starts) or 0)
+  if count >= tonumber(ARGV[12]) then return {'', 'starts', redis.call('TTL', starts)} end
+  begins = ARGV[8] == '1' and not first(queue)
+    and fits('active:job:' .. job, tonumber(ARGV[10])) and fits('active:user:' .. user, tonumber(ARGV[11]))
+  if not begins then
+    local mine = tonumber(redis.call('HGET', 'queue:' .. queue .. ':turns', 'waiting:' .. user) or 0)
+    if mine >= tonumber(ARGV[13]) then return {'', 'waiting', mine} end
+    local all = redis.call('ZCARD', 'queue:' .. queue)
+    if all >= tonumber(ARGV[14]) then return {'', 'queue', all} end
+  end
+  redis.call('INCR', starts)
+  if count == 0 then redis.call('EXPIRE', starts, 60) end
+end
+if KEYS[1] ~= '' then redis.call('SET', KEYS[1], id, 'EX', ARGV[3]) end
+redis.call('HSET', KEYS[2], unpack(ARGV, 15))
 redis.call('XADD', KEYS[3], '0-1', 'k', 'status')
-redis.call('ZADD', KEYS[4], ARGV[2], ARGV[1])
-redis.call('ZADD', KEYS[5], ARGV[2], ARGV[1])
-redis.call('SET', KEYS[6], '1')
-redis.call('SET', KEYS[7], '1', 'PX', ARGV[4])
-return ARGV[1]
+redis.call('ZADD', KEYS[4], ARGV[2], id)
+redis.call('MSET', KEYS[6], '1', KEYS[7], '1')
+if begins or ARGV[9] == '1' then
+  redis.call('ZADD', KEYS[5], ARGV[2], id)
+  redis.call('SET', KEYS[8], '1', 'PX', ARGV[4])
+end
+if not begins then
+  redis.call('HSET', KEYS[2], 'status', 'queued', 'started', '', 'epoch', 0)
+  wait(queue, id, user)
+  ring(queue)
+elseif queue ~= '' then
+  enter(id, job, user)
+end
+return stored()
 """
+)
 
 # KEYS run, log; ARGV statuses that may change, separated by commas with one at each end; then fields and values to set.
 # Answers 1 where the change was made.
-CHANGE = """
+CHANGE = (
+    NOTE
+    + """
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status or not string.find(ARGV[1], ',' .. status .. ',', 1, true) then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
-local position = redis.call('HGET', KEYS[1], 'position')
--- A note says no more than that there is news: a newer one takes its place, so that progress without output is bounded.
-local last = redis.call('XREVRANGE', KEYS[2], '+', position .. '-1', 'COUNT', 1)[1]
-if last then redis.call('XDEL', KEYS[2], last[1]) end
-redis.call('XADD', KEYS[2], position .. '-*', 'k', 'status')
+note(KEYS[1], KEYS[2])
 return 1
 """
+)
 
-# KEYS run, log, live runs, go, lease; ARGV epoch ('' for any), id, then fields and values to set. Answers 1 for the
-# winner.
-FINISH = """
-local run = redis.call('HMGET', KEYS[1], 'epoch', 'position', 'ended')
-if not run[1] or run[3] or (ARGV[1] ~= '' and run[1] ~= ARGV[1]) then return 0 end
-redis.call('HSET', KEYS[1], unpack(ARGV, 3))
-redis.call('XADD', KEYS[2], run[2] .. '-*', 'k', 'end')
-redis.call('ZREM', KEYS[3], ARGV[2])
-redis.call('DEL', KEYS[4], KEYS[5])
--- For app/retention.py: by its end, what is to be archived, and what is to be deleted one day.
-local ended = redis.call('HGET', KEYS[1], 'ended')
-redis.call('ZADD', 'runs:ended', ended, ARGV[2])
-redis.call('ZADD', 'runs:cooling', ended, ARGV[2])
-return 1
+END = (
+    PARTS
+    + """
+-- KEYS run, log, live runs, go, mercy, lease. Its fields and values are ARGV from `from` on.
+local function finish(epoch, id, from)
+  local run = redis.call('HMGET', KEYS[1], 'epoch', 'position', 'ended', 'queue', 'job', 'user')
+  if not run[1] or run[3] or (epoch ~= '' and run[1] ~= epoch) then return 0 end
+  redis.call('HSET', KEYS[1], unpack(ARGV, from))
+  redis.call('XADD', KEYS[2], run[2] .. '-*', 'k', 'end')
+  redis.call('ZREM', KEYS[3], id)
+  redis.call('DEL', KEYS[4], KEYS[5], KEYS[6])
+  -- For app/retention.py: by its end, what is to be archived, and what is to be deleted one day.
+  local ended = redis.call('HGET', KEYS[1], 'ended')
+  redis.call('ZADD', 'runs:ended', ended, id)
+  redis.call('ZADD', 'runs:cooling', ended, id)
+  if run[4] and run[4] ~= '' then
+    local user = owner(run[6])
+    leave(run[4], id, user)
+    remove('active:job:' .. run[5], id)
+    remove('active:user:' .. user, id)
+    ring_all()
+  end
+  return 1
+end
 """
+)
+
+# KEYS as END; ARGV epoch ('' for any), id, then fields and values to set. Answers 1 for the winner.
+FINISH = END + "return finish(ARGV[1], ARGV[2], 3)"
 
 # As FINISH, where the run has no lease now.
 LOSE = (
-    """
-if redis.call('EXISTS', KEYS[5]) == 1 then return 0 end
+    END
+    + """
+if redis.call('EXISTS', KEYS[6]) == 1 then return 0 end
+return finish(ARGV[1], ARGV[2], 3)
 """
-    + FINISH
+)
+
+# KEYS as END; ARGV id, 1 where it is to be killed, then fields and values of a run that is stopped before it began.
+# Whoever supervises the run sees that its go, or its mercy too, is no more, and is woken by its id on the channel
+# `stops`. Answers 1 where something changed.
+STOP = (
+    END
+    + """
+local run = redis.call('HMGET', KEYS[1], 'status', 'queue', 'ended')
+if not run[1] or run[3] then return 0 end
+if run[1] == 'queued' and run[2] and run[2] ~= '' then return finish('', ARGV[1], 3) end
+redis.call('DEL', KEYS[4])
+if ARGV[2] == '1' then redis.call('DEL', KEYS[5]) end
+redis.call('PUBLISH', 'stops', ARGV[1])
+if run[1] == 'stopping' then return 0 end
+redis.call('HSET', KEYS[1], 'status', 'stopping')
+note(KEYS[1], KEYS[2])
+return 1
+"""
 )
 
 # KEYS run, lease; ARGV epoch, milliseconds. A lease ran out, but its holder lives. Answers 0 where the run is over, or
