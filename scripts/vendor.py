@@ -19,9 +19,24 @@ VENDOR = ROOT / "vendor"
 BUILD = ROOT / "node_modules" / ".page"
 # The files of each package that a page loads: modules by the name that the import map gives them, then style sheets.
 MODULES = {
+    "@codemirror/autocomplete": "dist/index.js",
+    "@codemirror/commands": "dist/index.js",
+    "@codemirror/lang-python": "dist/index.js",
+    "@codemirror/language": "dist/index.js",
+    "@codemirror/state": "dist/index.js",
+    "@codemirror/streamparser": "dist/index.js",
+    "@codemirror/view": "dist/index.js",
+    "@lezer/common": "dist/index.js",
+    "@lezer/highlight": "dist/index.js",
+    "@lezer/lr": "dist/index.js",
+    "@lezer/python": "dist/index.js",
+    "@marijn/find-cluster-break": "src/index.js",
     "@xterm/xterm": "lib/xterm.mjs",
     "@xterm/addon-fit": "lib/addon-fit.mjs",
+    "crelt": "index.js",
     "socket.io-client": "dist/socket.io.esm.min.js",
+    "style-mod": "src/style-mod.js",
+    "w3c-keyname": "index.js",
 }
 STYLES = {"@xterm/xterm": "css/xterm.css"}
 LICENSE_NAMES = ("LICENSE", "LICENSE.md", "LICENSE.txt")

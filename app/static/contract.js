@@ -13,6 +13,8 @@
  * @property {string} message
  * @property {[number, number] | null} progress done, of a total
  * @property {number} position bytes of output so far
+ * @property {Record<string, unknown>} params
+ * @property {string | null} [asks] the prompt of the line that the run waits for; null: it waits for none
  */
 
 /**
@@ -61,5 +63,16 @@
  * @property {number} now the server's time as the page was made
  * @property {{job: string, run: string, output: string, login: string, socket: string}} links
  */
+
+/**
+ * @typedef {object} CodeParts what the page for typed code knows beside
+ * @property {string} user whose drafts this browser keeps
+ * @property {Run[]} runs the newest ones, without their parameters
+ * @property {string | null} source code to edit again
+ * @property {string} refusal why nothing can be run now, or nothing
+ * @property {{code: string}} links
+ */
+
+/** @typedef {PageData & CodeParts} CodeData */
 
 export const LIVE = new Set(["queued", "running", "stopping"]);

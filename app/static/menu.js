@@ -1,4 +1,4 @@
-/** The menu of downloads: a native disclosure, which closes as menus do. */
+/** Menus: native disclosures, which close as menus do; the menu of downloads. */
 import { element, elementOf } from "./dom.js";
 
 /**
@@ -6,6 +6,16 @@ import { element, elementOf } from "./dom.js";
  */
 export function prepareDownloads() {
   const menu = elementOf("downloads", HTMLDetailsElement);
+  closeAsMenusDo(menu);
+  for (const link of menu.querySelectorAll("a")) link.addEventListener("click", () => (menu.open = false));
+  return (address) => {
+    for (const link of menu.querySelectorAll("a")) link.href = address + (link.dataset.query ?? "");
+    element("downloads").hidden = false;
+  };
+}
+
+/** @param {HTMLDetailsElement} menu */
+export function closeAsMenusDo(menu) {
   const summary = menu.querySelector("summary");
   document.addEventListener("click", (event) => {
     if (event.target instanceof Node && !menu.contains(event.target)) menu.open = false;
@@ -18,9 +28,4 @@ export function prepareDownloads() {
     menu.open = false;
     summary?.focus();
   });
-  for (const link of menu.querySelectorAll("a")) link.addEventListener("click", () => (menu.open = false));
-  return (address) => {
-    for (const link of menu.querySelectorAll("a")) link.href = address + (link.dataset.query ?? "");
-    element("downloads").hidden = false;
-  };
 }

@@ -3,7 +3,7 @@
  * the elements are given the page's nonce, and the attributes are set as properties, which the policy allows.
  */
 export function styleByTheRules() {
-  const nonce = document.querySelector("script")?.nonce ?? "";
+  const nonce = pageNonce();
   const create = document.createElement.bind(document);
   document.createElement = /** @type {typeof document.createElement} */ (
     /** @param {string} name @param {ElementCreationOptions} [options] */
@@ -17,4 +17,9 @@ export function styleByTheRules() {
     if (name === "style") this.style.cssText = value;
     else Element.prototype.setAttribute.call(this, name, value);
   };
+}
+
+/** The nonce that this page's Content-Security-Policy allows. */
+export function pageNonce() {
+  return document.querySelector("script")?.nonce ?? "";
 }

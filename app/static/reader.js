@@ -35,7 +35,7 @@ export class Reader {
   /**
    * @param {import("socket.io-client").Socket} socket
    * @param {string} run
-   * @param {import("./screen.js").Screen} screen
+   * @param {{write: (text: string, shown: () => void) => void}} screen calls `shown` when it has shown the text
    * @param {{moved: (position: number) => void, status: (run: Run) => void,
    *          failed: (fault: import("./contract.js").Fault | null) => void, text?: (data: string) => void}} viewer
    *   `failed(null)`: all is well again; `text` is given each piece as it is shown
@@ -173,10 +173,11 @@ export class Reader {
     this.#asking = false;
   }
 
-  close() {
+  /** @param {boolean} [replaced] another reader of the same run is about to watch: it must not be told off after that */
+  close(replaced = false) {
     this.#closed = true;
     window.clearTimeout(this.#timer);
-    if (this.socket.connected) this.socket.emit("unwatch", { run: this.run });
+    if (this.socket.connected && !replaced) this.socket.emit("unwatch", { run: this.run });
   }
 
   /** @param {number} position */

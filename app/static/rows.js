@@ -5,9 +5,13 @@ import { show } from "./times.js";
 /** @typedef {import("./contract.js").Run} Run */
 
 export class Rows {
-  /** @param {string} address of a run's page, with RUN for its id */
-  constructor(address) {
+  /**
+   * @param {string} address of a run's page, with RUN for its id
+   * @param {(row: HTMLElement, run: Run) => void} [decorate] adds what else the page has in a row
+   */
+  constructor(address, decorate) {
     this.address = address;
+    this.decorate = decorate;
     this.list = elementIfAny("runs", HTMLOListElement);
   }
 
@@ -53,6 +57,7 @@ export class Rows {
     link.append(element("status").cloneNode(true), when);
     link.querySelector("[id]")?.removeAttribute("id");
     row.append(link);
+    this.decorate?.(row, run);
     return row;
   }
 }

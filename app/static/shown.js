@@ -5,6 +5,7 @@ import { element, elementOf, say } from "./dom.js";
 import { prepareDownloads } from "./menu.js";
 import { Part } from "./part.js";
 import { Reader, SILENCE } from "./reader.js";
+import { Rows } from "./rows.js";
 import { SCROLLBACK_LINES, Screen } from "./screen.js";
 import { Search } from "./search.js";
 import { RunState } from "./state.js";
@@ -30,8 +31,9 @@ export class Shown {
 
   /**
    * @param {import("./contract.js").PageData} data
-   * @param {{changed: (run: Run) => void, awaited: () => boolean, text?: (data: string) => void}} page `awaited`: is a
-   *   run being started, whose id is not known yet? `text` is given the output as it is shown
+   * @param {{changed: (run: Run) => void, awaited: () => boolean, text?: (data: string) => void,
+   *          decorate?: (row: HTMLElement, run: Run) => void}} page `awaited`: is a run being started, whose id is not
+   *   known yet? `text` is given the output as it is shown, `decorate` a new row of the list of runs
    */
   constructor(data, page) {
     this.links = data.links;
@@ -42,7 +44,7 @@ export class Shown {
       (message) => this.ask("search", { run: this.reader?.run ?? "", ...message }),
       (match) => (match ? void this.part.show(match) : this.screen.lines.unmark()),
     );
-    this.state = new RunState(data.now, data.links.run);
+    this.state = new RunState(data.now, new Rows(data.links.run, page.decorate));
     this.socket = connect(data.links.socket, () => this.#toLogin("You have been logged out. Runs that have started go on."));
     watchStorage(this.socket);
     this.#listen();
@@ -81,7 +83,7 @@ export class Shown {
   open(run) {
     if (this.reader?.run !== run.id) this.search.reset();
     const end = Math.max(run.position, this.reader?.run === run.id ? this.reader.rendered : 0);
-    this.reader?.close();
+    this.reader?.close(this.reader.run === run.id);
     this.run = run;
     this.#log.dataset.status = "";
     const address = this.links.output.replace("RUN", run.id);

@@ -1,7 +1,7 @@
 /** What the page says about the run: status, elapsed time, exit code, and its row among the earlier runs. */
 import { LIVE } from "./contract.js";
 import { element, elementIfAny, say } from "./dom.js";
-import { paint, Rows } from "./rows.js";
+import { paint } from "./rows.js";
 import { length } from "./times.js";
 
 /** @typedef {import("./contract.js").Run} Run */
@@ -17,11 +17,11 @@ export class RunState {
 
   /**
    * @param {number} now the server's time at this moment
-   * @param {string} address of a run's page, with RUN for its id
+   * @param {import("./rows.js").Rows} rows
    */
-  constructor(now, address) {
+  constructor(now, rows) {
     this.skew = now - Date.now() / 1000;
-    this.rows = new Rows(address);
+    this.rows = rows;
     window.setInterval(() => this.#tick(), 250);
   }
 

@@ -1,0 +1,243 @@
+/** The page where code is typed and run: the editor, its runs, and the output of the one that is shown. */
+import { Aside } from "./aside.js";
+import { LIVE } from "./contract.js";
+import { element, elementOf, say } from "./dom.js";
+import { Drafts } from "./drafts.js";
+import { DraftsMenu } from "./draftsmenu.js";
+import { Editor } from "./editor.js";
+import { InputBox } from "./input.js";
+import { firstLine, same } from "./source.js";
+import { Shown } from "./shown.js";
+import { Starter } from "./starting.js";
+import { localise } from "./times.js";
+import { linkLines, Traceback } from "./traceback.js";
+
+const EXAMPLE = `# Press Run, or Ctrl-Enter. The value of the last line is shown.
+from statistics import mean
+
+temperatures = [18.5, 21.0, 19.2]
+for day, value in enumerate(temperatures, 1):
+    print(f"Day {day}: {value} °C")
+
+mean(temperatures)
+`;
+const JOB = "code";
+// Narrower than this (as in code.css), the output stands below the editor.
+const ONE_COLUMN = 960;
+
+/** @typedef {import("./contract.js").Run} Run */
+
+/** @type {import("./contract.js").CodeData} */
+const data = JSON.parse(element("data").textContent ?? "");
+const start = elementOf("start", HTMLButtonElement);
+const frames = element("frames");
+
+const drafts = new Drafts(data.user);
+const typed = drafts.load();
+const editor = new Editor(element("editor"), typed ?? EXAMPLE, { changed: keep, run: () => void run(), stop: escape });
+const menu = new DraftsMenu(drafts, () => editor.text, replace);
+const traceback = new Traceback();
+const shown = new Shown(data, { changed, awaited: () => starter.starting, text: (text) => traceback.take(text) && showFrames(), decorate });
+const starter = new Starter(start, (event, message) => shown.ask(event, message));
+const aside = new Aside(shown.socket, (news) => tell(news));
+const input = new InputBox((message) => shown.ask("input", message), { mayFocus, stop: escape });
+
+/** @type {Map<string, Run>} the runs that this page has heard of */
+const known = new Map();
+/** Was anything typed since Run was pressed? */
+let typing = false;
+
+/** @param {string} text of the editor */
+function keep(text) {
+  typing = true;
+  drafts.save(text);
+  say(element("unkept"), drafts.kept ? "" : "This browser keeps nothing: what you type here is lost with this page.");
+  window.onbeforeunload = drafts.kept ? null : (event) => event.preventDefault();
+}
+
+/**
+ * Put other code into the editor; what was there stays among the drafts, and undo brings it back.
+ * @param {string} text
+ */
+function replace(text) {
+  if (same(editor.text, text)) return;
+  if (!same(editor.text, EXAMPLE)) drafts.keep(editor.text);
+  editor.replace(text);
+  menu.update();
+}
+
+async function run() {
+  if (data.refusal || !starter.ready) return;
+  const source = editor.text;
+  if (!source.trim()) {
+    say(element("form-error"), "There is no code to run yet.");
+    return;
+  }
+  say(element("form-error"), "");
+  typing = false;
+  const before = shown.run;
+  const answer = await starter.start(JOB, { source });
+  if (!answer) return;
+  if (!answer.ok) {
+    shown.forgetEarly();
+    const { fields } = answer.error;
+    if (fields) say(element("form-error"), fields.source ?? Object.values(fields).join(" "));
+    else shown.complain(answer.error, "The server did not answer. Press Run again: it will be one run.");
+    return;
+  }
+  // What was typed while the server answered did not run.
+  if (same(editor.text, source)) editor.follow(answer.run.id);
+  clear();
+  shown.openStarted(answer.run);
+  address(answer.run.id);
+  if (before && before.id !== answer.run.id) aside.watch(known.get(before.id) ?? before);
+  if (window.innerWidth < ONE_COLUMN) element("log").closest("section")?.scrollIntoView({ block: "nearest" });
+}
+
+/** Esc: stop what is shown. */
+function escape() {
+  if (shown.run && LIVE.has(shown.run.status) && shown.run.status !== "stopping") void shown.stop();
+}
+
+/**
+ * Show another run's output; its news come from there from now on.
+ * @param {Run} other
+ */
+function show(other) {
+  const before = shown.run;
+  if (before?.id === other.id) return;
+  aside.leave(other.id);
+  clear();
+  shown.open(other);
+  shown.state.show(other);
+  shown.reader?.watch();
+  address(other.id);
+  input.show({ ...other, asks: null });
+  if (before) aside.watch(known.get(before.id) ?? before);
+}
+
+function clear() {
+  traceback.reset();
+  showFrames();
+}
+
+/** @param {string} id of the run that is shown */
+function address(id) {
+  history.replaceState(null, "", `${data.links.job}?run=${encodeURIComponent(id)}`);
+}
+
+/** @param {Run} news of the run that is shown */
+function changed(news) {
+  tell(news);
+  const { source } = news.params;
+  if (typeof source === "string" && !editor.follows(news.id) && same(source, editor.text)) editor.follow(news.id);
+  input.show(news);
+  if (LIVE.has(news.status)) return;
+  editor.mark(news.id, news.status === "failed" ? (traceback.lines.at(-1) ?? null) : null);
+}
+
+/** @param {Run} news of any run */
+function tell(news) {
+  known.set(news.id, news);
+  const row = shown.state.rows.put(news);
+  const asks = row?.querySelector(".asks");
+  if (asks instanceof HTMLElement) asks.hidden = typeof news.asks !== "string" || !LIVE.has(news.status);
+}
+
+/**
+ * A new row of the history: also the code's first line, and the way back into the editor.
+ * @param {HTMLElement} row
+ * @param {Run} of
+ */
+function decorate(row, of) {
+  const template = elementOf("row-parts", HTMLTemplateElement).content.cloneNode(true);
+  const link = row.querySelector("a");
+  if (!(template instanceof DocumentFragment) || !link) return;
+  const line = template.querySelector(".title");
+  const again = template.querySelector("a");
+  if (line) line.textContent = firstLine(String(of.params.source ?? ""));
+  link.append(...template.querySelectorAll(":scope > span"));
+  if (again) {
+    again.href = again.href.replace("RUN", of.id);
+    row.append(again);
+  }
+}
+
+/** The editor's lines that the newest traceback names, as buttons. */
+function showFrames() {
+  const { lines, message } = traceback;
+  frames.hidden = !lines.length;
+  element("frames-text").textContent = message || "In the code:";
+  element("frames-lines").replaceChildren(
+    ...lines.map((line) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "link";
+      button.textContent = `Line ${line}`;
+      button.addEventListener("click", () => void goTo(line));
+      return button;
+    }),
+  );
+}
+
+/**
+ * Go to a line of the code that the shown run ran; where the editor has other code, that code comes into it.
+ * @param {number} line
+ */
+async function goTo(line) {
+  const { run: of } = shown;
+  if (!of) return;
+  if (!editor.follows(of.id)) await edit(of.id);
+  editor.goTo(of.id, line);
+}
+
+/**
+ * The code of a run, in the editor again.
+ * @param {string} id
+ */
+async function edit(id) {
+  const response = await fetch(data.links.code.replace("RUN", id)).catch(() => null);
+  if (!response?.ok) {
+    say(element("form-error"), "The code of this run could not be loaded. Please try again.");
+    return;
+  }
+  replace((await response.text()).replace(/\r\n?/g, "\n"));
+  editor.follow(id);
+}
+
+/** May the box for a line of input take the keyboard? Not from somebody who types code. */
+function mayFocus() {
+  return !typing || !editor.focused;
+}
+
+element("runs").addEventListener("click", (event) => {
+  const link = event.target instanceof Element && event.target.closest("a");
+  const id = link && link.closest("li")?.dataset.run;
+  if (!id || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  if (link.dataset.again === undefined) {
+    const found = known.get(id);
+    if (found) show(found);
+    if (window.innerWidth < ONE_COLUMN) element("log").closest("section")?.scrollIntoView({ block: "nearest" });
+  } else {
+    void edit(id).then(() => editor.focus());
+  }
+});
+element("code-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  void run();
+});
+element("log").addEventListener("keydown", (event) => {
+  if (event.key === "Escape") escape();
+});
+linkLines(shown.screen.terminal, (line) => void goTo(line));
+localise();
+for (const each of data.runs) known.set(each.id, each);
+if (data.source !== null) replace(data.source);
+if (data.run) {
+  shown.open(data.run);
+  shown.state.show(data.run);
+}
+for (const each of data.runs) if (each.id !== data.run?.id) aside.watch(each);
+menu.update();
+if (!data.refusal) starter.offer();
