@@ -11,6 +11,11 @@ from tests.serving import Server
 from tests.watcher import Watcher
 
 
+def numbers(count: int, width: int = 0) -> str:
+    """What the job `lines` prints."""
+    return "".join(f"{number:0{width}d}\n" for number in range(count))
+
+
 def whole_lines(data: bytes) -> int:
     """How many lines the witness printed; each has the next number and the right checksum."""
     lines = data.decode().splitlines()

@@ -11,7 +11,9 @@ import pytest
 import requests
 
 from tests.integration.simulator_fixture import Simulator
+from tests.killable import Valkey
 from tests.serving import Page, Server, running_server
+from tests.watcher import Watcher
 
 SECRETS = {"CLIENT_ID": "a-client", "CLIENT_SECRET": "a-client-secret"}
 JOBS = str(Path(__file__).parent / "jobs")
@@ -49,6 +51,26 @@ def start_server(_valkey_socket: Path, _shared_simulator: Simulator, tmp_path: P
             return stack.enter_context(running_server(tmp_path / "log", **{**base, **settings}))
 
         yield start
+
+
+@pytest.fixture
+def store_settings(valkey: Valkey, _shared_simulator: Simulator, tmp_path: Path) -> dict[str, Any]:
+    """The settings of a server whose store is the test's own `valkey`."""
+    return settings_for(valkey.socket, _shared_simulator, tmp_path)
+
+
+@pytest.fixture
+def watch() -> Iterator[Callable[..., Watcher]]:
+    """A function that has a person watch a run by some servers; whoever watches leaves at the end."""
+    opened: list[Watcher] = []
+
+    def open_(person: requests.Session, run: str, *servers: Server) -> Watcher:
+        opened.append(Watcher([server.url for server in servers], person, run))
+        return opened[-1]
+
+    yield open_
+    for each in opened:
+        each.close()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from urllib.parse import urljoin
 
 import requests
 
+from tests.processes import processes_of
 from tests.socket_client import SocketClient
 
 ROOT = Path(__file__).parents[1]
@@ -142,6 +144,16 @@ class Server:
     def __init__(self, url: str, process: subprocess.Popen[bytes], log: Path) -> None:
         self.url, self.process, self.log = url, process, log
 
+    @property
+    def processes(self) -> dict[int, str]:
+        """The command lines of all its processes, by process id."""
+        return processes_of(self.process.pid)
+
+    @property
+    def worker(self) -> int:
+        """The process that serves: the youngest of those that gunicorn consists of."""
+        return max(pid for pid, command in self.processes.items() if "gunicorn" in command)
+
     def log_in(self, user: int = 0) -> requests.Session:
         """Somebody who is logged in."""
         return log_in(self.url, user)
@@ -158,7 +170,9 @@ class Server:
 
     def kill(self) -> None:
         """End it without a warning, with all its processes."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        for process in self.processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         self.process.wait(10)
 
 

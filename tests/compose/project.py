@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import requests
 
 from tests.serving import ROOT
+from tests.waiting import wait_until
 
 # Nothing of this machine's settings reaches the project.
 URL = "http://localhost:5000"
@@ -28,14 +28,6 @@ def docker(*command: str, check: bool = True, seconds: float = 60) -> str:
     )
     assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout if done.returncode == 0 else done.stdout + done.stderr
-
-
-def wait_until(true: Callable[[], bool], what: str, seconds: float = 30) -> None:
-    """Wait until it is so."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.2)
 
 
 def get(path: str) -> requests.Response | None:

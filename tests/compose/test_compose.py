@@ -11,9 +11,10 @@ import pytest
 import requests
 from playwright.sync_api import Browser
 
-from tests.compose.project import ENVIRONMENT, URL, Project, answers, docker, wait_until
+from tests.compose.project import ENVIRONMENT, URL, Project, answers, docker
 from tests.e2e.conftest import SECONDS, shown
 from tests.serving import USERS, Page, log_in
+from tests.waiting import wait_until
 
 # The first start may have to fetch and build everything.
 pytestmark = pytest.mark.timeout(1500)

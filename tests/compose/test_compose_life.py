@@ -7,8 +7,9 @@ import subprocess
 
 import pytest
 
-from tests.compose.project import URL, Project, answers, get, wait_until
+from tests.compose.project import URL, Project, answers, get
 from tests.serving import Page, log_in
+from tests.waiting import wait_until
 
 # The first start may have to fetch and build everything.
 pytestmark = pytest.mark.timeout(1500)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.compose.project import ENVIRONMENT, Project, clean_clone, docker, wait_until
+from tests.compose.project import ENVIRONMENT, Project, clean_clone, docker
 from tests.processes import processes_of
 from tests.serving import Page, free_port, log_in, web_answers
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(1500)
 

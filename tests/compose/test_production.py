@@ -11,8 +11,9 @@ import pytest
 import requests
 
 from tests.certificates import write_certificate
-from tests.compose.project import ENVIRONMENT, Project, clean_clone, docker, wait_until
+from tests.compose.project import ENVIRONMENT, Project, clean_clone, docker
 from tests.serving import ROOT, USERS, free_port
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(1500)
 SERVICES = ("redis", "flask", "nginx")

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocket, expect
 
 from tests.e2e.conftest import Complaints, complaints_of, shown
+from tests.oracle import numbers
 from tests.proxy import Proxy
 from tests.serving import Server, free_port
 
@@ -37,10 +38,6 @@ class Received:
                 self.wrong.append((self.position, message["start"]))
             self.position = message["position"]
             self.text += message["data"]
-
-
-def _numbers(count: int) -> str:
-    return "".join(f"{number}\n" for number in range(count))
 
 
 def _run_of(page: Page) -> str:
@@ -132,10 +129,10 @@ def test_a_reload_in_mid_run_shows_everything(visit: Visit, server: Server) -> N
     page.reload()
     _wait(page, "succeeded")
     assert received.wrong == []
-    assert received.text == _numbers(400)
+    assert received.text == numbers(400)
     page.goto(f"{server.url}/runs/{_run_of(page)}")
     _wait(page, "succeeded")
-    assert page.get_attribute("#log", "data-position") == str(len(_numbers(400)))
+    assert page.get_attribute("#log", "data-position") == str(len(numbers(400)))
 
 
 def test_a_network_cut_of_three_seconds_loses_and_repeats_nothing(
@@ -161,9 +158,9 @@ def test_a_network_cut_of_three_seconds_loses_and_repeats_nothing(
     proxy.heal()
     _wait(page, "succeeded", 40)
     assert received.wrong == []
-    assert received.text == _numbers(900)
+    assert received.text == numbers(900)
     assert received.sockets >= 2
-    assert page.get_attribute("#log", "data-position") == str(len(_numbers(900)))
+    assert page.get_attribute("#log", "data-position") == str(len(numbers(900)))
     assert shown(page).split()[-1] == "899"
     proxy.close()
 
@@ -183,7 +180,7 @@ def test_two_hundred_thousand_lines_leave_the_page_responsive(visit: Visit) -> N
     page.click("#start")
     _wait(page, "succeeded", 90)
     assert received.wrong == []
-    assert received.text == _numbers(200_000)
+    assert received.text == numbers(200_000)
     assert page.evaluate("window.longest") < 1000
     assert "199999" in shown(page)
     assert page.evaluate("document.querySelectorAll('#log *').length") < 5000
@@ -283,4 +280,4 @@ def test_coming_back_to_a_job_shows_its_run_under_way(visit: Visit) -> None:
     other = page.context.new_page()
     other.goto(page.url.partition("?")[0])
     _wait(other, "succeeded")
-    assert other.get_attribute("#log", "data-position") == str(len(_numbers(300)))
+    assert other.get_attribute("#log", "data-position") == str(len(numbers(300)))

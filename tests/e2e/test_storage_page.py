@@ -6,24 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
-from tests.integration.simulator_fixture import Simulator
 from tests.killable import Valkey
-from tests.server_fixture import settings_for
 from tests.serving import running_server
 
 
-@pytest.fixture
-def settings(valkey: Valkey, _shared_simulator: Simulator, tmp_path: Path) -> dict[str, Any]:
-    """A server's settings with a store of its own."""
-    return settings_for(valkey.socket, _shared_simulator, tmp_path)
-
-
-def test_the_banner_comes_and_goes(visit: Callable[..., Page], valkey: Valkey, settings: dict[str, Any]) -> None:
+def test_the_banner_comes_and_goes(visit: Callable[..., Page], valkey: Valkey, store_settings: dict[str, Any]) -> None:
     """Since when and why nothing can be stored; Start says the same; then the run goes on, and the banner is gone."""
-    with running_server(Path(settings["KEY_DIR"]) / "log", **settings) as server:
+    with running_server(Path(store_settings["KEY_DIR"]) / "log", **store_settings) as server:
         page = visit("/jobs/lines", url=server.url)
         banner = page.locator("#storage")
         expect(banner).to_be_hidden()
@@ -43,11 +34,11 @@ def test_the_banner_comes_and_goes(visit: Callable[..., Page], valkey: Valkey, s
 
 
 def test_a_page_whose_connection_breaks_meanwhile_says_why(
-    visit: Callable[..., Page], valkey: Valkey, settings: dict[str, Any]
+    visit: Callable[..., Page], valkey: Valkey, store_settings: dict[str, Any]
 ) -> None:
     """A page that connects anew while the store is full is told of it, and again when it is well."""
     with (
-        running_server(Path(settings["KEY_DIR"]) / "log", **settings) as server,
+        running_server(Path(store_settings["KEY_DIR"]) / "log", **store_settings) as server,
         valkey.client() as client,
     ):
         page = visit("/jobs/lines", url=server.url)

@@ -13,7 +13,8 @@ from app.config import load_settings
 from app.errors import ConfigError, StoreUnavailable
 from app.model import Kind, Record, Status
 from app.store.blocks import Block
-from tests.archiving import MEGABYTE, Node, shown, wait_until
+from tests.archiving import MEGABYTE, Node, shown
+from tests.waiting import wait_until
 
 
 def test_older_output_leaves_redis_and_reads_the_same(node: Node) -> None:

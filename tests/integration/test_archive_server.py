@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import redis
 import requests
 
-from tests.processes import processes_of
 from tests.serving import Server
+from tests.waiting import wait_until
 from tests.watcher import Watcher
 
 MEGABYTE = 1_048_576
@@ -24,28 +23,6 @@ MARK = re.compile(rb"\n\[(\d+) bytes are missing here([^\]]*)\]\n")
 def flooded(megabytes: int) -> bytes:
     """What the job `flood` prints."""
     return b"".join(b"%09d %s\n" % (number, b"x" * 89) for number in range(megabytes * 10_000))
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-@pytest.fixture
-def watch() -> Iterator[Callable[..., Watcher]]:
-    """A function that has somebody watch a run; they leave at the end."""
-    opened: list[Watcher] = []
-
-    def open_(server: Server, person: requests.Session, run: str) -> Watcher:
-        opened.append(Watcher([server.url], person, run))
-        return opened[-1]
-
-    yield open_
-    for each in opened:
-        each.close()
 
 
 def check(server: Server, person: requests.Session, run: str, printed: bytes) -> None:
@@ -87,7 +64,7 @@ def test_huge_output_stays_small_in_redis_and_is_shown_in_order(
     server = start_server(**SMALL)
     person = server.log_in()
     check(server, person, run, printed)
-    viewer = watch(server, person, run)
+    viewer = watch(person, run, server)
     assert viewer.wait_for_end()["status"] == "succeeded"
     assert viewer.wrong == []
     assert viewer.position == len(printed)
@@ -102,7 +79,7 @@ def test_a_page_of_another_server_misses_nothing_that_is_moved_meanwhile(
     first, second = start_server(HOT_MEGABYTES="0.25"), start_server(HOT_MEGABYTES="0.25")
     page = first.page(first.log_in())
     run = page.start("flood", megabytes=20)
-    viewers = [watch(second, second.log_in(), run) for _ in range(2)]
+    viewers = [watch(second.log_in(), run, second) for _ in range(2)]
     assert page.wait_for_end(run)["status"] == "succeeded"
     for viewer in viewers:
         assert viewer.wait_for_end()["status"] == "succeeded"
@@ -113,7 +90,7 @@ def test_a_page_of_another_server_misses_nothing_that_is_moved_meanwhile(
 
 def _limit_files(server: Server, size: int) -> None:
     """No file of the server's may grow beyond `size` bytes: its disk is full."""
-    for process in processes_of(server.process.pid):
+    for process in server.processes:
         _, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
         resource.prlimit(process, resource.RLIMIT_FSIZE, (size, hard))
 

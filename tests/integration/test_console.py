@@ -9,11 +9,8 @@ from collections import defaultdict
 import pytest
 import requests
 
+from tests.oracle import numbers
 from tests.serving import Page, Server
-
-
-def _numbers(count: int) -> str:
-    return "".join(f"{number}\n" for number in range(count))
 
 
 def test_start_shows_every_line_and_the_end(page: Page, server: Server, person: requests.Session) -> None:
@@ -21,8 +18,8 @@ def test_start_shows_every_line_and_the_end(page: Page, server: Server, person: 
     run = page.start("lines", count=5000)
     ended = page.wait_for_end(run)
     assert (ended["status"], ended["exit_code"]) == ("succeeded", 0)
-    assert page.text(run) == _numbers(5000)
-    assert server.output(person, run) == _numbers(5000).encode()
+    assert page.text(run) == numbers(5000)
+    assert server.output(person, run) == numbers(5000).encode()
 
 
 def test_a_client_of_the_seed_needs_no_arguments(server: Server, person: requests.Session) -> None:
@@ -162,8 +159,8 @@ def test_another_page_sees_the_run_from_its_beginning(server: Server, person: re
     assert third.watch(run, after=4)["ok"]
     for each in (page, other, third):
         each.wait_for_end(run)
-    assert page.text(run) == other.text(run) == _numbers(300)
-    assert third.text(run) == _numbers(300)[4:]
+    assert page.text(run) == other.text(run) == numbers(300)
+    assert third.text(run) == numbers(300)[4:]
     assert other.gaps == third.gaps == []
     other.close()
     third.close()
@@ -180,7 +177,7 @@ def test_a_disconnect_does_not_end_the_job(server: Server, person: requests.Sess
     second = server.page(person)
     second.watch(run, after=position)
     assert second.wait_for_end(run)["status"] == "succeeded"
-    assert seen + second.text(run) == _numbers(200)
+    assert seen + second.text(run) == numbers(200)
     second.close()
 
 

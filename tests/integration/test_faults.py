@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,43 +12,13 @@ import requests
 
 from tests.integration.simulator_fixture import Simulator
 from tests.oracle import check_run, whole_lines
-from tests.processes import memory_of, processes_of
+from tests.processes import memory_of
 from tests.serving import Page, Server, web_answers
+from tests.waiting import wait_until
 from tests.watcher import Watcher
 
 # A run without a lease is lost within 30 s; the viewer hears of it a little later.
 LOST_SECONDS = 35
-
-
-@pytest.fixture
-def watch() -> Iterator[Callable[..., Watcher]]:
-    """A function that has somebody watch a run; they leave at the end."""
-    opened: list[Watcher] = []
-
-    def open_(servers: list[Server], person: requests.Session, run: str) -> Watcher:
-        opened.append(Watcher([server.url for server in servers], person, run))
-        return opened[-1]
-
-    yield open_
-    for each in opened:
-        each.close()
-
-
-def _worker(server: Server) -> int:
-    return max(pid for pid, command in processes_of(server.process.pid).items() if "gunicorn" in command)
-
-
-def _kill(server: Server) -> None:
-    for process in processes_of(server.process.pid):
-        os.kill(process, signal.SIGKILL)
-    server.process.wait(10)
-
-
-def _wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_killed_node_takes_its_own_runs_only(
@@ -64,10 +32,10 @@ def test_a_killed_node_takes_its_own_runs_only(
         page = server.page(person)
         runs[name] = page.start("witness", file=str(tmp_path / name), seconds=600)
         page.close()
-    watchers = {name: [watch([first, second], person, run) for _ in range(2)] for name, run in runs.items()}
+    watchers = {name: [watch(person, run, first, second) for _ in range(2)] for name, run in runs.items()}
     for each in (*watchers["dies"], *watchers["lives"]):
         each.wait_for(lambda each=each: each.position > 500)  # type: ignore[misc]
-    _kill(first)
+    first.kill()
     before = [each.position for each in watchers["lives"]]
     for each, position in zip(watchers["lives"], before, strict=True):
         each.wait_for(lambda each=each, position=position: each.position > position, 10)  # type: ignore[misc]
@@ -91,14 +59,14 @@ def test_jobs_that_take_the_web_process_along(
     person = server.log_in()
     page = server.page(person)
     bystander = page.start("witness", file=str(tmp_path / "file"), seconds=600)
-    watchers = {bystander: watch([server], person, bystander)}
+    watchers = {bystander: watch(person, bystander, server)}
     watchers[bystander].wait_for(lambda: watchers[bystander].position > 0)
     for how in ("exit", "signal", "memory"):
-        worker = _worker(server)
+        worker = server.worker
         guilty = page.start("crash", how=how)
-        watchers[guilty] = watch([server], person, guilty)
+        watchers[guilty] = watch(person, guilty, server)
         watchers[guilty].wait_for(lambda guilty=guilty: "goodbye\n" in watchers[guilty].text)  # type: ignore[misc]
-        _wait_until(lambda worker=worker: _worker(server) != worker and web_answers(server.url))  # type: ignore[misc]
+        wait_until(lambda worker=worker: server.worker != worker and web_answers(server.url))  # type: ignore[misc]
         page = server.page(person)
     assert page.wait_for_end(page.start("silent"))["status"] == "succeeded"
     page.close()
@@ -122,9 +90,9 @@ def test_a_viewer_that_stops_reading_costs_nothing(
         page.wait_for_end(page.start("flood", megabytes=60))
         page.texts.clear()
     quiet = page.start("lines", count=100_000, pause=0.02)
-    before = memory_of(_worker(server))
+    before = memory_of(server.worker)
     run = page.start("flood", megabytes=60)
-    sleepers = [watch([server], person, run) for _ in range(10)]
+    sleepers = [watch(person, run, server) for _ in range(10)]
     for each in sleepers:
         each.wait_for(lambda each=each: each.position > 0)  # type: ignore[misc]
         each.sleep()
@@ -133,7 +101,7 @@ def test_a_viewer_that_stops_reading_costs_nothing(
     assert page.positions[run] == 60_000_000
     assert page.positions[quiet] > seen
     # Ten, since two floods differ by more than the cost of one; without a bound it would be 600 MB.
-    assert memory_of(_worker(server)) - before < 5_000_000 * len(sleepers)
+    assert memory_of(server.worker) - before < 5_000_000 * len(sleepers)
     sleepers[0].awake.set()
     assert sleepers[0].wait_for_end(60)["status"] == "succeeded"
     assert sleepers[0].wrong == []
@@ -150,7 +118,7 @@ def test_no_viewer_holds_a_job_up(
     page = server.page(person)
     run = page.start("flood", megabytes=10)
     assert page.call("unwatch", {"run": run})["ok"]
-    sleepers = [watch([server], person, run) for _ in range(viewers)]
+    sleepers = [watch(person, run, server) for _ in range(viewers)]
     for each in sleepers:
         each.sleep()
 
@@ -159,7 +127,7 @@ def test_no_viewer_holds_a_job_up(
         return bool(page.call("unwatch", {"run": run})["ok"] and status == "succeeded")
 
     page.acknowledge = False
-    _wait_until(over)
+    wait_until(over)
     assert len(server.output(person, run)) == 10_000_000
     page.close()
 
@@ -183,7 +151,7 @@ def test_what_is_printed_after_stop_is_kept_until_the_end(
     """Last words after Stop, of child threads too, are output; what a daemon prints after the end is not."""
     page = server.page(person)
     run = page.start("last_words")
-    watcher = watch([server], person, run)
+    watcher = watch(person, run, server)
     page.wait_for_text(run, "ready\n")
     page.call("stop_request", {"run": run})
     assert watcher.wait_for_end()["status"] == "stopped"
@@ -203,7 +171,7 @@ def test_a_stopped_witness_lacks_nothing(
     for kind in ("flood", "threads", "binary"):
         page = server.page(person)
         run = page.start("witness", file=str(tmp_path / kind), kind=kind, seconds=600, last_words=10)
-        watcher = watch([server], person, run)
+        watcher = watch(person, run, server)
         watcher.wait_for(lambda watcher=watcher: watcher.position > 20_000)  # type: ignore[misc]
         page.call("stop_request", {"run": run})
         assert watcher.wait_for_end()["status"] == "stopped"

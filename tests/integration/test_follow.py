@@ -9,7 +9,8 @@ from app.follow import Followers
 from app.model import Run, Status
 from app.stack import ThreadingStack
 from app.viewer import Viewer
-from tests.archiving import Node, wait_until
+from tests.archiving import Node
+from tests.waiting import wait_until
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), RuntimeError("surprise")])

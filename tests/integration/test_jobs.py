@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import requests
 
 from tests.serving import Page, Server
 from tests.unit.jobfiles import put
+from tests.waiting import wait_until
 
 WAYS = {
     "an exception": ("failed", 1, "ZeroDivisionError: division by zero", "ZeroDivisionError: division by zero\n"),
@@ -164,11 +164,3 @@ def test_a_file_that_takes_long_to_import_holds_up_nobody_else(
     starting.join()
     assert page.wait_for_end(runs[0])["status"] == "succeeded"
     page.close()
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import resource
 import socket
-import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ import requests
 from tests.crowd import Crowd, cookie_of, crowds
 from tests.serving import Page, Server
 from tests.socket_client import ConnectionRefused
+from tests.waiting import wait_until
 
 MANY = 10_000
 LEGS = ["eventlet", "threading"]
@@ -23,13 +23,6 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 def _total(crowd: list[Crowd], name: str) -> int:
     return sum(each.ask()[name] for each in crowd)
-
-
-def _wait(true: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 @pytest.fixture
@@ -55,7 +48,7 @@ def test_ten_thousand_idle_pages(start_server: Callable[..., Server]) -> None:
         page.wait_for_text(run, "3\n")
         assert page.call("stop_request", {"run": run})["ok"]
         assert page.wait_for_end(run, 10)["status"] == "stopped"
-        _wait(lambda: _total(crowd, "answered") >= MANY, 60)
+        wait_until(lambda: _total(crowd, "answered") >= MANY, seconds=60, pause=0.2)
         assert requests.get(f"{server.url}/healthz", timeout=5).ok
         assert _total(crowd, "open") == MANY
         assert page.gaps == []
@@ -96,7 +89,7 @@ def test_above_the_limit_the_answer_is_503(
             with crowds(server.url, [cookie], 5, 1) as (late,):
                 assert late.told() == {"open": 0, "refused": 5, "lost": 0, "answered": 0}
         assert crowd.ask()["open"] == room
-    _wait(lambda: _can_open(server, person))
+    wait_until(lambda: _can_open(server, person))
 
 
 def _can_open(server: Server, person: requests.Session) -> bool:
@@ -116,7 +109,7 @@ def test_a_full_server_says_so_to_everybody(start_server: Callable[..., Server])
     """A request to a server that is full gets a whole answer with the headers of every answer, and silence is cut."""
     server = start_server(ASYNC_STACK="eventlet", MAX_CONNECTIONS="10")
     cookie = cookie_of(server.log_in())
-    _wait(lambda: requests.get(f"{server.url}/", timeout=5, allow_redirects=False).status_code == 302)
+    wait_until(lambda: requests.get(f"{server.url}/", timeout=5, allow_redirects=False).status_code == 302)
     with crowds(server.url, [cookie], 10, 1) as (crowd,):
         told = crowd.told()
         # A connection that a browser keeps open may have had a place.
@@ -158,6 +151,6 @@ def test_a_user_has_a_number_of_pages(start_server: Callable[..., Server], stack
             return False
         return True
 
-    _wait(opens)
+    wait_until(opens)
     for page in [*pages, *again]:
         page.close()

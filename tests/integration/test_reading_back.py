@@ -14,11 +14,8 @@ import pytest
 import redis
 import requests
 
+from tests.oracle import numbers
 from tests.serving import Page, Server
-
-
-def _numbers(count: int) -> str:
-    return "".join(f"{number}\n" for number in range(count))
 
 
 def _ended(page: Page, job: str = "lines", **params: Any) -> str:
@@ -62,7 +59,7 @@ def test_a_viewer_begins_at_a_place(
     answer, text = _watch(server, person, run, **place)
     after, line = expected
     assert (answer["after"], answer["line"]) == expected
-    assert text == _numbers(1000)[after:]
+    assert text == numbers(1000)[after:]
     assert text.split("\n")[0] == (str(line - 1) if line <= 1000 else "")
 
 
@@ -276,7 +273,7 @@ def test_the_exact_bytes_are_an_attachment_with_a_length(server: Server, person:
 def test_ranges(get: Get, page: Page, asked: str, status: int, bounds: tuple[int, int]) -> None:
     """A range is answered by exactly its bytes; what is no range, or several, by the whole; nothing by 416."""
     run = _ended(page, count=125)
-    whole = _numbers(125).encode()
+    whole = numbers(125).encode()
     assert len(whole) == 390
     first, last = bounds
     answer = get(run, Range=asked)
@@ -292,7 +289,7 @@ def test_ranges(get: Get, page: Page, asked: str, status: int, bounds: tuple[int
 def test_an_interrupted_download_goes_on(server: Server, person: requests.Session, page: Page) -> None:
     """If-Range with the tag goes on, with anything else the whole comes; parts have ranges of their own."""
     run = _ended(page, count=1000)
-    whole = _numbers(1000).encode()
+    whole = numbers(1000).encode()
     tag = _get(server, person, run).headers["ETag"]
     assert _get(server, person, run, Range="bytes=5-", If_Range=tag).content == whole[5:]
     for other in ('"other"', f"W/{tag}", "Wed, 21 Oct 2065 07:28:00 GMT", "nonsense"):
@@ -306,7 +303,7 @@ def test_an_interrupted_download_goes_on(server: Server, person: requests.Sessio
 def test_parts_by_place_and_stream(server: Server, person: requests.Session, page: Page) -> None:
     """A download begins where one says, and may have one of the two outputs."""
     run = _ended(page, count=1000)
-    whole = _numbers(1000).encode()
+    whole = numbers(1000).encode()
     assert _get(server, person, run, "?line=11").content == whole[20:]
     assert _get(server, person, run, "?after=20").content == whole[20:]
     assert _get(server, person, run, "?tail=2").content == b"998\n999\n"
@@ -369,7 +366,7 @@ def test_a_download_during_the_run_has_what_is_there(server: Server, person: req
     run = page.start("lines", count=100_000, pause=0.005)
     page.wait_for_text(run, "30\n")
     answer = _get(server, person, run)
-    assert _numbers(1000).encode().startswith(answer.content)
+    assert numbers(1000).encode().startswith(answer.content)
     assert len(answer.content) > 70
     assert "Content-Length" not in answer.headers
     assert "ETag" not in answer.headers
@@ -433,7 +430,7 @@ def test_log_and_archive_are_read_as_one(start_server: Callable[..., Server], tm
     person = server.log_in()
     page = server.page(person)
     run = _ended(page, count=900_000)
-    whole = _numbers(900_000).encode()
+    whole = numbers(900_000).encode()
     answer = _get(server, person, run)
     omitted = int(answer.headers["X-Omitted-Bytes"])
     head, marker, tail = answer.content.partition(b"\n[%d bytes are missing here: " % omitted)

@@ -20,6 +20,7 @@ from tests.integration.simulator_fixture import Simulator
 from tests.processes import processes_of
 from tests.server_fixture import settings_for
 from tests.serving import Server, running_server
+from tests.waiting import wait_until
 
 LEGS = ["eventlet", "threading"]
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -74,18 +75,6 @@ def _read_to_end(connection: socket.socket) -> bytes:
         while piece := connection.recv(65536):
             received += piece
     return received
-
-
-def _worker(server: Server) -> int:
-    """The process that serves: the youngest of those that gunicorn consists of."""
-    return max(pid for pid, command in processes_of(server.process.pid).items() if "gunicorn" in command)
-
-
-def _wait_until(true: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("stack", LEGS)
@@ -190,7 +179,7 @@ def test_slow_clients_do_not_keep_others_waiting(leg: Server) -> None:
 @pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
 def test_garbage_harms_nobody(leg: Server, garbage: bytes) -> None:
     """What is no request is refused or ignored, and the same process serves the next one."""
-    worker = _worker(leg)
+    worker = leg.worker
     with _connect(leg) as connection:
         with contextlib.suppress(OSError):
             connection.sendall(garbage)
@@ -199,13 +188,13 @@ def test_garbage_harms_nobody(leg: Server, garbage: bytes) -> None:
     assert b"200 OK" not in received
     assert b"Traceback" not in received
     assert _answers(leg)
-    assert _worker(leg) == worker
+    assert leg.worker == worker
 
 
 def test_random_bytes_and_cut_connections_leave_nothing_open(leg: Server) -> None:
     """After three hundred rude clients the server has no more files open than before."""
     chance = random.Random(7)  # noqa: S311 - rude clients need no secrets
-    folder = Path(f"/proc/{_worker(leg)}/fd")
+    folder = Path(f"/proc/{leg.worker}/fd")
     assert _answers(leg)
     before = len(os.listdir(folder))
     for number in range(300):
@@ -214,7 +203,7 @@ def test_random_bytes_and_cut_connections_leave_nothing_open(leg: Server) -> Non
         connection.sendall(data)
         connection.close()
     assert _answers(leg)
-    _wait_until(lambda: len(os.listdir(folder)) <= before + 3, 30)
+    wait_until(lambda: len(os.listdir(folder)) <= before + 3, seconds=30)
 
 
 def test_a_server_without_a_master_ends(start_server: Callable[..., Server]) -> None:
@@ -222,7 +211,7 @@ def test_a_server_without_a_master_ends(start_server: Callable[..., Server]) -> 
     server = start_server()
     running = processes_of(server.process.pid)
     for pid in sorted(running):
-        if pid != _worker(server):
+        if pid != server.worker:
             os.kill(pid, signal.SIGKILL)
     server.process.wait(10)
-    _wait_until(lambda: processes_of(server.process.pid) == {})
+    wait_until(lambda: processes_of(server.process.pid) == {})

@@ -12,7 +12,8 @@ from app.console import Console
 from app.errors import StoreUnavailable
 from app.model import Run, Status, User
 from app.stack import ThreadingStack
-from tests.archiving import Node, wait_until
+from tests.archiving import Node
+from tests.waiting import wait_until
 
 ANN = User("ann", "Ann Example", "ann@example.com")
 

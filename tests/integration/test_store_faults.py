@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.integration.simulator_fixture import Simulator
 from tests.killable import Valkey
+from tests.oracle import numbers
 from tests.proxy import Proxy
-from tests.server_fixture import settings_for
 from tests.serving import Page, Server, running_server
+from tests.waiting import took
 
 FAST = 1.5
 TIMEOUT = 5.0
-
-
-@pytest.fixture
-def settings(valkey: Valkey, _shared_simulator: Simulator, tmp_path: Path) -> dict[str, Any]:
-    """A server's settings with a store of its own."""
-    return settings_for(valkey.socket, _shared_simulator, tmp_path)
 
 
 @pytest.fixture
@@ -35,18 +29,8 @@ def proxy(valkey: Valkey) -> Iterator[Proxy]:
     made.close()
 
 
-def _numbers(count: int, width: int = 0) -> str:
-    return "".join(f"{number:0{width}d}\n" for number in range(count))
-
-
-def _took(work: Callable[[], Any]) -> tuple[float, Any]:
-    began = time.monotonic()
-    answer = work()
-    return time.monotonic() - began, answer
-
-
 def _refused_at_once(page: Page, words: str) -> None:
-    seconds, answer = _took(lambda: page.call("start_request", {"job": "silent"}))
+    seconds, answer = took(lambda: page.call("start_request", {"job": "silent"}))
     assert answer["error"]["code"] == "store_unavailable"
     assert words in answer["error"]["message"]
     assert seconds < FAST
@@ -59,9 +43,11 @@ def _well_again(page: Page) -> None:
     assert page.wait_for_end(after)["status"] == "succeeded"
 
 
-def test_lost_answers_repeat_nothing(valkey: Valkey, proxy: Proxy, settings: dict[str, Any], tmp_path: Path) -> None:
+def test_lost_answers_repeat_nothing(
+    valkey: Valkey, proxy: Proxy, store_settings: dict[str, Any], tmp_path: Path
+) -> None:
     """The store writes, and its answer is lost, many times: each byte is stored once, and there is one end."""
-    with running_server(tmp_path / "log", **{**settings, "REDIS_URL": proxy.redis_url}) as server:
+    with running_server(tmp_path / "log", **{**store_settings, "REDIS_URL": proxy.redis_url}) as server:
         person = server.log_in()
         page = server.page(person)
         run = page.start("lines", count=2000, pause=0.002)
@@ -70,7 +56,7 @@ def test_lost_answers_repeat_nothing(valkey: Valkey, proxy: Proxy, settings: dic
         assert page.wait_for_end(run)["status"] == "succeeded"
         proxy.drop_every = 0
         assert proxy.dropped > 20
-        assert page.text(run) == _numbers(2000)
+        assert page.text(run) == numbers(2000)
         assert page.gaps == []
         with valkey.client() as client:
             kinds = [fields.get(b"k") for _, fields in client.xrange(f"run:{run}:log")]
@@ -79,20 +65,20 @@ def test_lost_answers_repeat_nothing(valkey: Valkey, proxy: Proxy, settings: dic
         page.close()
 
 
-def test_a_store_that_is_cut_off_holds_nobody_up(proxy: Proxy, settings: dict[str, Any], tmp_path: Path) -> None:
+def test_a_store_that_is_cut_off_holds_nobody_up(proxy: Proxy, store_settings: dict[str, Any], tmp_path: Path) -> None:
     """Packets vanish for a while: pages say so in time, no request waits beyond its limit, then all catches up."""
-    with running_server(tmp_path / "log", **{**settings, "REDIS_URL": proxy.redis_url}) as server:
+    with running_server(tmp_path / "log", **{**store_settings, "REDIS_URL": proxy.redis_url}) as server:
         person = server.log_in()
         page = server.page(person)
         run = page.start("lines", count=1500, pause=0.01)
         page.wait_for_text(run, "20\n")
         proxy.hold()
-        took: list[float] = []
+        lasted: list[float] = []
         answers: list[requests.Response] = []
 
         def ask() -> None:
-            seconds, answer = _took(lambda: requests.get(server.url, cookies=person.cookies, timeout=30))
-            took.append(seconds)
+            seconds, answer = took(lambda: requests.get(server.url, cookies=person.cookies, timeout=30))
+            lasted.append(seconds)
             answers.append(answer)
 
         visitors = [threading.Thread(target=ask) for _ in range(20)]
@@ -106,24 +92,26 @@ def test_a_store_that_is_cut_off_holds_nobody_up(proxy: Proxy, settings: dict[st
             visitor.join()
         assert {answer.status_code for answer in answers} == {503}
         assert "cannot be reached" in answers[0].text
-        assert max(took) < TIMEOUT + FAST
-        took.clear()
+        assert max(lasted) < TIMEOUT + FAST
+        lasted.clear()
         for _ in range(8):
             ask()
-        assert max(took) < FAST
+        assert max(lasted) < FAST
         assert requests.get(f"{server.url}/healthz", timeout=FAST).ok
         proxy.heal(forget=True)
         assert page.wait_for_end(run)["status"] == "succeeded"
-        assert page.text(run) == _numbers(1500)
+        assert page.text(run) == numbers(1500)
         assert page.gaps == []
-        assert server.output(person, run) == _numbers(1500).encode()
+        assert server.output(person, run) == numbers(1500).encode()
         _well_again(page)
         page.close()
 
 
-def test_a_frozen_store_is_detected_and_stop_works(valkey: Valkey, settings: dict[str, Any], tmp_path: Path) -> None:
+def test_a_frozen_store_is_detected_and_stop_works(
+    valkey: Valkey, store_settings: dict[str, Any], tmp_path: Path
+) -> None:
     """The store stands still with open connections: detected within 15 s, Stop reaches the job, then all is stored."""
-    with running_server(tmp_path / "log", **settings) as server:
+    with running_server(tmp_path / "log", **store_settings) as server:
         page = server.page(server.log_in())
         run = page.start("heartbeat", file=str(tmp_path / "beats"))
         page.wait_for_text(run, "beat 5\n")
@@ -131,7 +119,7 @@ def test_a_frozen_store_is_detected_and_stop_works(valkey: Valkey, settings: dic
         try:
             page.wait_for_storage(available=False, seconds=15)
             _refused_at_once(page, "cannot be reached")
-            seconds, answer = _took(lambda: page.call("stop_request", {"run": run}))
+            seconds, answer = took(lambda: page.call("stop_request", {"run": run}))
             assert answer["run"]["status"] == "stopping"
             assert seconds < 2 * TIMEOUT
             time.sleep(0.3)
@@ -153,10 +141,10 @@ def _flood_until_unwell(page: Page) -> tuple[str, dict[str, Any]]:
 
 
 def test_a_full_store_keeps_what_it_has_and_stops_runs(
-    valkey: Valkey, settings: dict[str, Any], tmp_path: Path
+    valkey: Valkey, store_settings: dict[str, Any], tmp_path: Path
 ) -> None:
     """At maxmemory: pages and sockets live, Start is refused with the reason, Stop ends the run, nothing is lost."""
-    with running_server(tmp_path / "log", **settings) as server, valkey.client() as client:
+    with running_server(tmp_path / "log", **store_settings) as server, valkey.client() as client:
         person = server.log_in()
         page = server.page(person)
         client.config_set("maxmemory", "3mb")
@@ -171,14 +159,14 @@ def test_a_full_store_keeps_what_it_has_and_stops_runs(
         other.watch(run)
         assert "full" in other.wait_for_storage(available=False)["reason"]
         other.wait_for_text(run, f"{99:0100d}\n")
-        seconds, answer = _took(lambda: page.call("stop_request", {"run": run}))
+        seconds, answer = took(lambda: page.call("stop_request", {"run": run}))
         assert answer["ok"], answer
         assert seconds < FAST
         ended = page.wait_for_end(run, 15)
         assert ended["status"] == "stopped"
         stored = server.output(person, run).decode()
         assert len(stored) == ended["position"]
-        assert stored == _numbers(stored.count("\n"), 100)
+        assert stored == numbers(stored.count("\n"), 100)
         assert page.text(run) == stored
         assert page.gaps == []
         client.config_set("maxmemory", 0)
@@ -188,10 +176,10 @@ def test_a_full_store_keeps_what_it_has_and_stops_runs(
 
 
 def test_a_run_that_waits_in_a_full_store_goes_on_when_there_is_room(
-    valkey: Valkey, settings: dict[str, Any], tmp_path: Path
+    valkey: Valkey, store_settings: dict[str, Any], tmp_path: Path
 ) -> None:
     """The job is held by its pipe while the store is full, and loses no byte."""
-    with running_server(tmp_path / "log", **settings) as server, valkey.client() as client:
+    with running_server(tmp_path / "log", **store_settings) as server, valkey.client() as client:
         person = server.log_in()
         page = server.page(person)
         client.config_set("maxmemory", "3mb")
@@ -201,13 +189,13 @@ def test_a_run_that_waits_in_a_full_store_goes_on_when_there_is_room(
         assert page.statuses.get(run, {}).get("ended") is None
         client.config_set("maxmemory", 0)
         assert page.wait_for_end(run)["status"] == "succeeded"
-        assert page.text(run) == _numbers(120_000, 100)
+        assert page.text(run) == numbers(120_000, 100)
         page.close()
 
 
-def test_a_full_disk_is_no_silent_success(valkey: Valkey, settings: dict[str, Any], tmp_path: Path) -> None:
+def test_a_full_disk_is_no_silent_success(valkey: Valkey, store_settings: dict[str, Any], tmp_path: Path) -> None:
     """The store cannot write to its disk: said in words, Start refused, and the run goes on after."""
-    with running_server(tmp_path / "log", **settings) as server:
+    with running_server(tmp_path / "log", **store_settings) as server:
         person = server.log_in()
         page = server.page(person)
         run = page.start("lines", count=800, pause=0.01)
@@ -220,17 +208,17 @@ def test_a_full_disk_is_no_silent_success(valkey: Valkey, settings: dict[str, An
         assert page.statuses.get(run, {}).get("ended") is None
         valkey.free_disk()
         assert page.wait_for_end(run)["status"] == "succeeded"
-        assert page.text(run) == _numbers(800)
-        assert server.output(person, run) == _numbers(800).encode()
+        assert page.text(run) == numbers(800)
+        assert server.output(person, run) == numbers(800).encode()
         _well_again(page)
         page.close()
 
 
 def test_a_page_that_comes_while_the_store_is_away_is_told(
-    valkey: Valkey, settings: dict[str, Any], tmp_path: Path
+    valkey: Valkey, store_settings: dict[str, Any], tmp_path: Path
 ) -> None:
     """A new page is refused with the reason; one whose connection was open is told, and again that it is well."""
-    with running_server(tmp_path / "log", **settings) as server:
+    with running_server(tmp_path / "log", **store_settings) as server:
         person = server.log_in()
         page = server.page(person)
         valkey.kill()

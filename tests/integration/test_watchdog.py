@@ -21,6 +21,7 @@ from tests.killable import Valkey
 from tests.processes import processes_of
 from tests.server_fixture import settings_for
 from tests.serving import ROOT, Server, free_port, running_server, web_answers
+from tests.waiting import wait_until
 
 LEGS = ["eventlet", "threading"]
 # The product with one more address, at which a view does what no hub code may: it really sleeps.
@@ -61,18 +62,11 @@ def _blockable(folder: Path, settings: dict[str, Any], stack: str) -> Iterator[S
         )
     server = Server(f"http://localhost:{port}", process, log)
     try:
-        _wait(lambda: web_answers(server.url), log)
+        wait_until(lambda: web_answers(server.url), log)
         yield server
     finally:
         process.terminate()
         process.wait(15)
-
-
-def _wait(true: Callable[[], bool], log: Path, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.05)
 
 
 def _records(log: Path) -> list[dict[str, Any]]:
@@ -102,19 +96,19 @@ def settings(_valkey_socket: Path, _shared_simulator: Simulator, tmp_path: Path)
 def test_a_blocked_hub_is_shown_with_its_place(tmp_path: Path, settings: dict[str, Any]) -> None:
     """A view that really sleeps: a record with the line that holds all up, another with the length; unready a while."""
     with _blockable(tmp_path, settings, "eventlet") as server:
-        _wait(lambda: _ready(server.url) == (200, []), server.log)
+        wait_until(lambda: _ready(server.url) == (200, []), server.log)
         assert requests.get(f"{server.url}/block/2.5", timeout=20).text == "slept"
         assert _ready(server.url) == (503, ["the server was held up"])
         assert web_answers(server.url)
-        _wait(lambda: len(_of_the_hub(server.log)) >= 2, server.log)
+        wait_until(lambda: len(_of_the_hub(server.log)) >= 2, server.log)
         shown, over = _of_the_hub(server.log)
         assert shown["level"] == "ERROR"
         assert "block_everybody" in shown["traceback"]
         assert "time.sleep(seconds)" in shown["traceback"]
         assert 1 <= shown["seconds"] < 2.5 <= over["seconds"]
         assert requests.get(f"{server.url}/block/1.5", timeout=20).text == "slept"
-        _wait(lambda: len(_of_the_hub(server.log)) >= 4, server.log)
-        _wait(lambda: _ready(server.url) == (200, []), server.log)
+        wait_until(lambda: len(_of_the_hub(server.log)) >= 4, server.log)
+        wait_until(lambda: _ready(server.url) == (200, []), server.log)
 
 
 def test_threads_block_nobody(tmp_path: Path, settings: dict[str, Any]) -> None:
@@ -122,7 +116,7 @@ def test_threads_block_nobody(tmp_path: Path, settings: dict[str, Any]) -> None:
     with _blockable(tmp_path, settings, "threading") as server:
         assert requests.get(f"{server.url}/block/2.5", timeout=20).text == "slept"
         assert _of_the_hub(server.log) == []
-        _wait(lambda: _ready(server.url) == (200, []), server.log)
+        wait_until(lambda: _ready(server.url) == (200, []), server.log)
 
 
 @pytest.mark.parametrize("stack", LEGS)
@@ -133,7 +127,7 @@ def test_a_process_that_stood_still_accuses_nobody(tmp_path: Path, settings: dic
         os.kill(worker, signal.SIGSTOP)
         time.sleep(2.5)
         os.kill(worker, signal.SIGCONT)
-        _wait(lambda: any("stood still" in record["message"] for record in _records(server.log)), server.log)
+        wait_until(lambda: any("stood still" in record["message"] for record in _records(server.log)), server.log)
         assert _of_the_hub(server.log) == []
         assert _ready(server.url)[0] == 503
 
@@ -141,13 +135,13 @@ def test_a_process_that_stood_still_accuses_nobody(tmp_path: Path, settings: dic
 def test_a_store_that_is_away_makes_unready(valkey: Valkey, simulator: Simulator, tmp_path: Path) -> None:
     """Without its store the server is alive and not ready; with it again it is ready by itself."""
     with running_server(tmp_path / "log", **settings_for(valkey.socket, simulator, tmp_path)) as server:
-        _wait(lambda: _ready(server.url)[0] == 200, server.log)
+        wait_until(lambda: _ready(server.url)[0] == 200, server.log)
         valkey.kill()
-        _wait(lambda: _ready(server.url)[0] == 503, server.log)
+        wait_until(lambda: _ready(server.url)[0] == 503, server.log)
         assert "storage" in _ready(server.url)[1][0]
         assert web_answers(server.url)
         valkey.start()
-        _wait(lambda: _ready(server.url)[0] == 200, server.log)
+        wait_until(lambda: _ready(server.url)[0] == 200, server.log)
 
 
 def test_a_server_that_stops_is_unready(start_server: Callable[..., Server]) -> None:

@@ -86,7 +86,7 @@ class Node:
     def worker(self) -> int:
         """The process that serves."""
         assert self.server is not None
-        return max(pid for pid, command in processes_of(self.server.process.pid).items() if "gunicorn" in command)
+        return self.server.worker
 
     def vitals(self) -> tuple[int, int, int]:
         """Megabytes, threads and open files of the process that serves."""

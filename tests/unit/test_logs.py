@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 from app import logs
 from app.floods import MOST_KEYS, Floods
 from app.logs import JsonFormatter, Redactor, ServerHandler, TextFormatter
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = [
@@ -174,7 +174,7 @@ def test_the_same_line_of_code_cannot_fill_the_disk() -> None:
     for number in range(logs.MOST_ALIKE + 7):
         log.logger.info("number %d", number)
     assert len(log.lines) == logs.MOST_ALIKE
-    _wait(lambda: bool(handler._floods._windows) and _over(handler))
+    wait_until(lambda: bool(handler._floods._windows) and _over(handler))
     log.logger.info("another")
     assert "7 more records like one before were left out" in log.text()
     assert '"another"' in log.text()
@@ -182,13 +182,6 @@ def test_the_same_line_of_code_cannot_fill_the_disk() -> None:
 
 def _over(handler: ServerHandler) -> bool:
     return all(window.ends <= time.monotonic() for window in handler._floods._windows.values())
-
-
-def _wait(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_floods_are_bounded_themselves() -> None:
