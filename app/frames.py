@@ -13,14 +13,16 @@ from typing import Any
 SHORT, MEDIUM = 125, 0xFFFF
 
 
-def frame(payload: bytes) -> bytes:
-    """A text message in one unmasked frame (RFC 6455, section 5.2)."""
-    size = len(payload)
+def frame(*parts: bytes) -> bytes:
+    """A text message, given in parts, in one unmasked frame (RFC 6455, section 5.2)."""
+    size = sum(map(len, parts))
     if size <= SHORT:
-        return struct.pack("!BB", 0x81, size) + payload
-    if size <= MEDIUM:
-        return struct.pack("!BBH", 0x81, 126, size) + payload
-    return struct.pack("!BBQ", 0x81, 127, size) + payload
+        head = struct.pack("!BB", 0x81, size)
+    elif size <= MEDIUM:
+        head = struct.pack("!BBH", 0x81, 126, size)
+    else:
+        head = struct.pack("!BBQ", 0x81, 127, size)
+    return b"".join((head, *parts))
 
 
 def unmasked(data: bytes, mask: bytes, length: int | None = None, offset: int = 0) -> bytes:

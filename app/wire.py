@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,22 @@ QUEUE_PACKETS = 4
 _ENCODER = msgspec.json.Encoder()
 # An Engine.IO message with a Socket.IO event of the default namespace that asks for no answer.
 ACK = '2["ack",'
+
+
+class _Encoded:
+    """An event as it goes out, each form made when it is first needed."""
+
+    def __init__(self, event: bytes) -> None:
+        self._event = event
+
+    @functools.cached_property
+    def frame(self) -> bytes:
+        # An Engine.IO message (4) that is a Socket.IO event (2).
+        return frame(b"42", self._event)
+
+    @functools.cached_property
+    def packet(self) -> Packet:
+        return Packet(MESSAGE, f"2{self._event.decode()}")
 
 
 class Wire:
@@ -39,12 +56,10 @@ class Wire:
     def output(self, address: str, run_id: str, piece: Piece) -> None:
         """Send a piece of a run's output."""
         if piece.encoded is None:
-            packet = Packet(MESSAGE, f"2{_event(run_id, piece)}")
-            piece.encoded = (packet, frame(packet.encode().encode()))
-        packet, data = piece.encoded
+            piece.encoded = _Encoded(_event(run_id, piece))
         socket = self._engine.sockets.get(address)
-        if socket is None or not self._frames.send(socket, data):
-            self._engine.send_packet(address, packet)
+        if socket is None or not self._frames.send(socket, piece.encoded.frame):
+            self._engine.send_packet(address, piece.encoded.packet)
 
     def has_room(self, address: str) -> bool:
         """May more be sent now? Also where the socket is gone, which is found by sending."""
@@ -79,12 +94,12 @@ def _only(data: str) -> Any:
     return event[1] if len(event) == 2 else None  # noqa: PLR2004 - its name, and the value
 
 
-def _event(run_id: str, piece: Piece) -> str:
+def _event(run_id: str, piece: Piece) -> bytes:
     message = {"run": run_id, "data": piece.text, "start": piece.start, "position": piece.position}
     if piece.omitted:
         message["omitted"] = piece.omitted
         message["reason"] = piece.reason
-    return _ENCODER.encode(("output", message)).decode()
+    return _ENCODER.encode(("output", message))
 
 
 def uncompressed(wsgi: WSGIApplication) -> WSGIApplication:
