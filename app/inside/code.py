@@ -1,0 +1,125 @@
+"""Runs code that a user typed, in a fresh `__main__`, as a REPL would run a file: with the last expression's value.
+
+Its exit code is that of Python: 0, 1 for an exception, that of `sys.exit`, 130 for a KeyboardInterrupt.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import builtins
+import inspect
+import io
+import linecache
+import socket
+import sys
+import traceback
+import types
+from typing import Any, cast
+
+from .questions import Control, TypedInput
+
+NAME = "<editor>"
+_FLAGS = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+_FUTURES = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+_BYTE = 0xFF
+_INTERRUPTED = 130
+
+
+def main(descriptor: int) -> None:
+    """Take the source from the control socket, run it, and end as it ends."""
+    connection = socket.socket(fileno=descriptor)
+    connection.set_inheritable(False)
+    control = Control(connection)
+    source = str(control.wait_for("start")["params"]["source"])
+    _prepare(control)
+    control.say("begun")
+    code, message = run(source)
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        control.say("ended", exit_code=code, message=message)
+    sys.exit(code)
+
+
+def _prepare(control: Control) -> None:
+    """Make this process look to the code as a Python that was just started."""
+    for stream in (sys.stdout, sys.stderr):
+        cast(io.TextIOWrapper, stream).reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    typed = TypedInput(control)
+    sys.stdin = typed  # text alone, without a buffer of bytes below it
+    builtins.input = typed.input
+    getpass = types.ModuleType("getpass")
+    import getpass as original
+
+    getpass.__dict__.update(vars(original))
+    getpass.__dict__["getpass"] = typed.getpass
+    sys.modules["getpass"] = getpass
+    sys.argv = [NAME]
+    # The working folder is the code's own: it may import what it writes.
+    sys.path[0] = ""
+
+
+def run(source: str) -> tuple[int, str]:
+    """Run the source; answers its exit code, and the exception that ended it as one line."""
+    linecache.cache[NAME] = (len(source), None, source.splitlines(keepends=True), NAME)
+    module = types.ModuleType("__main__")
+    module.__dict__["__builtins__"] = builtins
+    sys.modules["__main__"] = module
+    try:
+        _execute(source, module.__dict__)
+    except SystemExit as error:
+        return _exit_code(error.code), ""
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it ends the code alone
+        _show(error)
+        code = _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
+        return code, traceback.format_exception_only(error)[-1].strip()
+    return 0, ""
+
+
+def _execute(source: str, names: dict[str, Any]) -> None:
+    tree = compile(source, NAME, "exec", ast.PyCF_ONLY_AST | _FLAGS, dont_inherit=True)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    before = compile(tree, NAME, "exec", _FLAGS, dont_inherit=True)
+    codes = [before]
+    if last is not None:
+        # `from __future__ import ...` above holds for the last line too.
+        flags = _FLAGS | (before.co_flags & _FUTURES)
+        codes.append(compile(ast.Interactive([last]), NAME, "single", flags, dont_inherit=True))
+    if not any(code.co_flags & inspect.CO_COROUTINE for code in codes):
+        for code in codes:
+            exec(code, names)  # noqa: S102 - this is what the sandbox is for
+        return
+    # It takes longer to import than all the rest here.
+    import asyncio
+
+    with asyncio.Runner() as runner:
+        for code in codes:
+            if code.co_flags & inspect.CO_COROUTINE:
+                runner.run(types.FunctionType(code, names)())
+            else:
+                exec(code, names)  # noqa: S102 - as above
+
+
+def _exit_code(code: object) -> int:
+    if code is None or isinstance(code, int):
+        return (code or 0) & _BYTE
+    sys.stderr.write(f"{code}\n")
+    return 1
+
+
+def _show(error: BaseException) -> None:
+    """The traceback, from the first line of the editor on."""
+    found = error.__traceback__
+    while found is not None and found.tb_frame.f_code.co_filename != NAME:
+        found = found.tb_next
+    error.__traceback__ = found
+    if sys.excepthook is not sys.__excepthook__:
+        try:
+            sys.excepthook(type(error), error, found)
+        except Exception:  # noqa: BLE001 - a hook of the code's own
+            traceback.print_exc()
+        return
+    # Python's own hook looks for the source in files alone.
+    traceback.print_exception(error)
