@@ -71,16 +71,16 @@ def register(app: Flask) -> None:
 @bp.get("/")
 def index() -> str:
     """The jobs, and the visitor's newest runs."""
-    return render_template("index.html", jobs=_console().jobs(g.user), runs=_console().runs(g.user, limit=RECENT_RUNS))
+    return render_template("index.html", jobs=console().jobs(g.user), runs=console().runs(g.user, limit=RECENT_RUNS))
 
 
 @bp.get("/jobs/<name>")
 def job(name: str) -> str:
     """A job's form and terminal with the run of `?run=` or one under way; `?again=` has that run's parameters."""
-    found = _console().job(g.user, name)
-    again = _run_of(name, "again")
-    runs = _console().runs(g.user, job=name, limit=RECENT_RUNS)
-    run = _run_of(name, "run")
+    found = console().job(g.user, name)
+    again = run_of(name, "again")
+    runs = console().runs(g.user, job=name, limit=RECENT_RUNS)
+    run = run_of(name, "run")
     if run is None and again is None and runs and not runs[0].status.final:
         # Who comes back to a job that is still at work wants to see that.
         run = runs[0]
@@ -91,15 +91,15 @@ def job(name: str) -> str:
         run=run,
         fields=[] if found.error else fields(found.schema, again.params if again else None),
         runs=runs,
-        data=_page_data(name, run),
+        data=page_data(name, run),
     )
 
 
 @bp.get("/runs/<run_id>")
 def run(run_id: str) -> str:
     """One run: its parameters, its status, all of its output."""
-    found = _console().run(g.user, run_id)
-    return render_template("run.html", run=found, data=_page_data(found.job, found))
+    found = console().run(g.user, run_id)
+    return render_template("run.html", run=found, data=page_data(found.job, found))
 
 
 @bp.get("/vendor/<path:path>")
@@ -138,19 +138,24 @@ def _enter() -> None:
         g.user = rights.require(auth.current_user(), action)
 
 
-def _console() -> Console:
+def console() -> Console:
+    """The use cases of this application."""
     return cast(Console, current_app.extensions["console"])
 
 
-def _run_of(job_name: str, argument: str) -> Run | None:
+def run_of(job_name: str, argument: str) -> Run | None:
+    """The visitor's run that an argument of the address names; None without it.
+
+    Raises: NotFound, also where it is a run of another job.
+    """
     run_id = request.args.get(argument)
-    found = _console().run(g.user, run_id) if run_id else None
+    found = console().run(g.user, run_id) if run_id else None
     if found is not None and found.job != job_name:
         raise NotFound("There is no such run of this job.")
     return found
 
 
-def _page_data(job_name: str, run: Run | None) -> dict[str, Any]:
+def page_data(job_name: str, run: Run | None) -> dict[str, Any]:
     """What the page's modules need to know at their start; `now` lets them correct a wrong clock."""
     return {
         "job": job_name,

@@ -150,17 +150,15 @@ function tell(news) {
  * @param {Run} of
  */
 function decorate(row, of) {
-  const template = elementOf("row-parts", HTMLTemplateElement).content.cloneNode(true);
+  const parts = elementOf("row-parts", HTMLTemplateElement).content.cloneNode(true);
   const link = row.querySelector("a");
-  if (!(template instanceof DocumentFragment) || !link) return;
-  const line = template.querySelector(".title");
-  const again = template.querySelector("a");
+  if (!(parts instanceof DocumentFragment) || !link) return;
+  const again = parts.querySelector("a");
+  if (again) again.href = again.href.replace("RUN", of.id);
+  const line = parts.querySelector(".title");
   if (line) line.textContent = firstLine(String(of.params.source ?? ""));
-  link.append(...template.querySelectorAll(":scope > span"));
-  if (again) {
-    again.href = again.href.replace("RUN", of.id);
-    row.append(again);
-  }
+  link.append(...parts.querySelectorAll("span"));
+  row.append(parts);
 }
 
 /** The editor's lines that the newest traceback names, as buttons. */
@@ -240,4 +238,5 @@ if (data.run) {
 }
 for (const each of data.runs) if (each.id !== data.run?.id) aside.watch(each);
 menu.update();
+if (data.source !== null && data.run) address(data.run.id);
 if (!data.refusal) starter.offer();
