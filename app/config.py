@@ -106,6 +106,9 @@ class Settings(BaseSettings):
     stop_grace: int = _number(
         3, 1, 600, "seconds", "Time that runs have to end when the server is told to stop; then they are lost."
     )
+    stage_seconds: float = _number(
+        3, 0.05, 600, "seconds", "Time of each stage of Stop, from asking on to what cannot be ignored."
+    )
     node_runs: int = _number(100, 1, 10_000, "runs", "Most runs of a web process at one time.")
     # Output
     record_bytes: int = _number(65_536, 1024, 1_048_576, "bytes", "Most output in one record.")

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -14,8 +15,12 @@ from typing import Any
 from app.capture import Capture, bind
 from app.catalog import Job
 from app.credentials import TokenSource
+from app.executors import interrupt
 from app.model import Status
 from app.recorder import Recorder
+
+SHORTEST_GRACE = 0.05
+POOL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,22 @@ class Outcome:
 
 
 class FlaskThread(threading.Thread):
-    """The OS thread of one run: calls the job's function with its parameters, its output bound to `capture`."""
+    """The OS thread of one run: calls the job's function with its parameters, its output bound to `capture`.
 
-    def __init__(self, job: Job, arguments: dict[str, Any], capture: Capture) -> None:
+    `grace` is the time in seconds of each stage of its Stop, `limit` that which the run may take (0: any).
+    """
+
+    def __init__(
+        self, job: Job, arguments: dict[str, Any], capture: Capture, *, grace: float = 3.0, limit: float = 0.0
+    ) -> None:
         self._began = False
         super().__init__(name=f"job-{job.name}", daemon=True)
         self._job, self._arguments, self.capture = job, arguments, capture
+        self.grace, self._limit = max(grace, SHORTEST_GRACE), limit
+        self._deadline = time.monotonic() + limit
+        # By the monotonic clock; None until it is asked to stop.
+        self.asked_at: float | None = None
+        self._end = Status.STOPPED
         self.lease: TokenSource | None = None
         self.recorder: Recorder | None = None
         self._asked = self._returned = False
@@ -62,9 +77,25 @@ class FlaskThread(threading.Thread):
         """Is this the run's end: was it asked to stop, or has the job's code returned?"""
         return self._asked or self._returned
 
-    def stop(self, reason: str = "") -> None:
-        """Ask the job to stop; an async one is cancelled. The first `reason` goes into the run's message."""
+    def threads(self) -> list[threading.Thread]:
+        """The threads of the run, this one first; some may be over."""
+        return [self, *self.capture.threads]
+
+    def check_time(self) -> None:
+        """Ask the job to stop where it has taken longer than it may."""
+        if self._limit and not self._returned and time.monotonic() > self._deadline:
+            self._end = Status.TIMED_OUT
+            self.stop(f"timed out: it ran longer than {self._limit:g} s")
+
+    def stop(self, reason: str = "", grace: float | None = None) -> None:
+        """Ask the job to stop; an async one is cancelled. The first `reason` goes into the run's message.
+
+        A `grace` shorter than its own takes that one's place.
+        """
         self._reason = self._reason or reason
+        if grace is not None:
+            self.grace = max(SHORTEST_GRACE, min(self.grace, grace))
+        self.asked_at = self.asked_at or time.monotonic()
         self._asked = True
         cancel = self._cancel
         if cancel is not None:
@@ -78,22 +109,32 @@ class FlaskThread(threading.Thread):
         """Run the job; whatever it does, the capture is closed and the outcome known at the end."""
         bind(self.capture)
         self._began = True
+        ended: BaseException | None = None
         try:
-            self.outcome = self._call()
-        except SystemExit as error:
-            self.outcome = self._exited(error.code)
+            self.outcome = interrupt.within(self.capture, self._call)
         except BaseException as error:  # noqa: BLE001 - a job may raise anything
-            self.outcome = self._failed(error)
+            ended = error
+        # From here on no Stop is raised in this thread: the rest has to be done.
+        interrupt.disarm()
+        try:
+            if ended is not None:
+                self.outcome = self._exited(ended.code) if isinstance(ended, SystemExit) else self._failed(ended)
         finally:
             try:
-                self.capture.wait_for_threads()
+                self._wait_for_threads()
             finally:
                 if self._asked:
                     message = self._reason or self.outcome.message
-                    self.outcome = replace(self.outcome, status=Status.STOPPED, message=message)
+                    self.outcome = replace(self.outcome, status=self._end, message=message)
                 self._returned = True
                 self.capture.close()
                 bind(None)
+
+    def _wait_for_threads(self) -> None:
+        self.capture.wait_for_threads()
+        while self._asked and interrupt.busy_pool_workers(self.capture):
+            # Stopped means that nothing of it lives; a pool's thread is not waited for, since it may serve others.
+            time.sleep(POOL_SECONDS)
 
     def _call(self) -> Outcome:
         arguments = {**self._arguments}
@@ -132,6 +173,8 @@ class FlaskThread(threading.Thread):
         while step is not None and step.tb_frame.f_code.co_filename in _OURS and step.tb_next is not None:
             step = step.tb_next
         self._say("".join(traceback.format_exception(type(error), error, step)))
+        if isinstance(error, interrupt.Stopped):
+            return Outcome(Status.FAILED, None, "It went on after Stop, so an exception ended it.")
         last = traceback.format_exception_only(type(error), error)[-1].strip()
         return Outcome(Status.FAILED, 1, last[:500])
 
@@ -141,4 +184,4 @@ class FlaskThread(threading.Thread):
         sys.stderr.write(text)
 
 
-_OURS = (__file__, asyncio.runners.__file__, asyncio.base_events.__file__)
+_OURS = (__file__, interrupt.__file__, asyncio.runners.__file__, asyncio.base_events.__file__)

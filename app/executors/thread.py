@@ -6,6 +6,7 @@ import contextlib
 import functools
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from app.archiver import Archiver
@@ -13,10 +14,11 @@ from app.capture import Capture, Pipe, PipeProcessor
 from app.catalog import Job
 from app.config import Settings
 from app.credentials import Credentials
-from app.errors import StoreUnavailable, TooMany
+from app.errors import StoreUnavailable
 from app.executors.context import JobRun, JobToken
 from app.executors.flask_thread import FlaskThread, Outcome
 from app.executors.recording import Recording, store_all
+from app.executors.stages import LIVE, Stages
 from app.masking import SHORTEST, Masker
 from app.model import Record, Run, Status
 from app.recorder import Recorder
@@ -25,8 +27,6 @@ from app.store.log import Log
 from app.store.runs import Runs
 
 logger = logging.getLogger(__name__)
-
-LIVE = (Status.QUEUED, Status.RUNNING, Status.STOPPING)
 
 
 class ThreadExecutor:
@@ -41,9 +41,12 @@ class ThreadExecutor:
         self._settings, self._stack, self._log, self._runs = settings, stack, log, runs
         self._credentials, self._archiver = credentials, archiver
         self._live: dict[str, tuple[Run, FlaskThread]] = {}
+        # Called when there is room for another run.
+        self.on_room: Callable[[], object] = lambda: None
         self._processor: PipeProcessor[Recording, list[Record]] = PipeProcessor(
             stack, functools.partial(store_all, log)
         )
+        stack.spawn(Stages(stack, runs, lambda: list(self._live.values())).watch)
 
     @property
     def trouble(self) -> str | None:
@@ -53,8 +56,6 @@ class ThreadExecutor:
 
     def start(self, run: Run, job: Job, params: dict[str, Any]) -> None:
         """As Executor.start."""
-        if len(self._live) >= self._settings.node_runs:
-            raise TooMany(f"This server runs {len(self._live)} jobs already. Please wait until one ends.")
         masker = Masker(self._secrets(run, job))
         pipe = Pipe(self._settings.pipe_bytes, self._processor.bell)
         thread = self._thread(run, job, params, masker, pipe)
@@ -108,7 +109,14 @@ class ThreadExecutor:
             "run": JobRun(run.id, run.user, lambda values: stack.call_from_thread(tell, values)),
         }
         arguments = {**params, **{name: offered[name] for name in job.injected if name in offered}}
-        thread = FlaskThread(job, arguments, Capture(pipe))
+        grace, limit = job.rules.grace, job.rules.limits.seconds
+        thread = FlaskThread(
+            job,
+            arguments,
+            Capture(pipe),
+            grace=self._settings.stage_seconds if grace is None else grace,
+            limit=limit or 0.0,
+        )
         thread.lease = lease
         return thread
 
@@ -128,8 +136,12 @@ class ThreadExecutor:
                 self._stack.sleep(delay)
                 delay = min(2 * delay, 1.0)
         del self._live[run.id]
+        self.on_room()
         if thread.lease is not None:
             self._credentials.release(thread.lease)
+
+    def announce(self, run: Run) -> None:
+        """As Executor.announce: nobody else takes its runs."""
 
     def local(self, run_id: str) -> Run | None:
         """As Executor.local."""
@@ -153,7 +165,8 @@ class ThreadExecutor:
             # Again and again: one may have been on its way here.
             for _, thread in list(self._live.values()):
                 if not thread.ends:
-                    thread.stop("The server was stopped.")
+                    # Both stages in this time.
+                    thread.stop("The server was stopped.", grace=seconds / 3)
             self._stack.sleep(0.02)
         for run, _ in list(self._live.values()):
             message = f"The server was stopped, and the job did not end within {seconds:g} s."

@@ -1,0 +1,102 @@
+"""Stop of thread runs that do not stop when they are asked to: an exception, and then the truth."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.serving import Page
+
+
+def stop(page: Page, run: str) -> None:
+    """Press Stop once the job is at work."""
+    page.wait_for_text(run, "begun")
+    assert page.call("stop_request", {"run": run})["ok"]
+
+
+@pytest.mark.parametrize("how", ["loop", "print", "logging", "sleep", "event"])
+def test_an_exception_ends_a_job_that_does_not_look(page: Page, how: str) -> None:
+    """A job in a loop is ended by an exception after the first stage, and its run is stopped."""
+    run = page.start("spinning", how=how)
+    stop(page, run)
+    ended = page.wait_for_end(run)
+    assert (ended["status"], ended["message"]) == ("stopped", "It went on after Stop, so an exception ended it.")
+    assert page.text(run).count("caught") == 1
+    assert "Stopped: Stop was pressed." in page.text(run)
+    assert ended["stage"]["name"] == "raise"
+
+
+@pytest.mark.parametrize("params", [{}, {"blocks": True}])
+def test_a_task_that_catches_its_cancellation_is_ended_through_its_loop(page: Page, params: dict[str, bool]) -> None:
+    """An async job that goes on after a cancellation is ended like any other, also where its loop has no turn."""
+    run = page.start("shielded", **params)
+    stop(page, run)
+    assert page.wait_for_end(run)["status"] == "stopped"
+
+
+def test_a_loop_of_the_jobs_own_is_found(page: Page) -> None:
+    """A job that waits in a loop which it made itself is ended, and its tasks clean up."""
+    run = page.start("own_loop")
+    stop(page, run)
+    assert page.wait_for_end(run)["status"] == "stopped"
+    assert "cleaned up" in page.text(run)
+
+
+@pytest.mark.parametrize("kind", ["threads", "pool"])
+def test_child_threads_end_too(page: Page, kind: str) -> None:
+    """A job that waits for its threads is stopped when they have ended: each gets the exception."""
+    run = page.start("crew", kind=kind)
+    page.wait_for_text(run, "begun 1")
+    stop(page, run)
+    assert page.wait_for_end(run)["status"] == "stopped"
+
+
+def test_an_exception_that_is_caught_comes_again_a_few_times(page: Page) -> None:
+    """Caught twice, it comes a third time."""
+    run = page.start("spinning", catches=2)
+    stop(page, run)
+    assert page.wait_for_end(run)["status"] == "stopped"
+    assert page.text(run).count("caught") == 3
+
+
+def test_a_job_that_catches_all_of_them_is_ignored_and_never_called_stopped(page: Page) -> None:
+    """The run stays `stopping`, its stage says `ignored`, its output comes; when it ends after all it is stopped."""
+    run = page.start("spinning", catches=1000, seconds=5)
+    stop(page, run)
+    with page.changed:
+        assert page.changed.wait_for(lambda: _stage(page, run) == "ignored", 20)
+    assert page.statuses[run]["status"] == "stopping"
+    assert page.statuses[run]["stage"] == {"name": "ignored", "next": None, "until": None}
+    ended = page.wait_for_end(run)
+    assert ended["status"] == "stopped"
+    assert page.text(run).endswith("over\n")
+    assert page.text(run).count("caught") == 3
+
+
+def test_each_stage_says_what_comes_next_and_when(page: Page) -> None:
+    """While it lasts, a stage names the next one and the time."""
+    run = page.start("asleep", seconds=4)
+    stop(page, run)
+    began = time.time()
+    for name, after, seconds in (("ask", "raise", 0.5), ("raise", "ignored", 1.0)):
+        with page.changed:
+            assert page.changed.wait_for(lambda: _stage(page, run) == name, 20)  # noqa: B023 - waited for right here
+        stage = page.statuses[run]["stage"]
+        assert stage["next"] == after
+        assert began + seconds - 1 < stage["until"] < began + seconds + 10
+    assert page.wait_for_end(run)["status"] == "stopped"
+
+
+@pytest.mark.parametrize("deaf", [True, False])
+def test_a_run_that_takes_too_long_is_timed_out(page: Page, deaf: bool) -> None:
+    """Its time over, a run goes through the same stages, and its status says why."""
+    run = page.start("slow", deaf=deaf)
+    ended = page.wait_for_end(run)
+    assert ended["status"] == "timed out"
+    assert "longer than 1 s" in ended["message"]
+
+
+def _stage(page: Page, run: str) -> str | None:
+    stage = page.statuses.get(run, {}).get("stage")
+    return stage["name"] if stage else None
