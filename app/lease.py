@@ -13,6 +13,7 @@ from typing import Protocol
 from app.errors import StoreUnavailable
 from app.model import Run
 from app.stack import Stack
+from app.store.queue import TIDY_SECONDS
 from app.store.runs import Runs
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Leases:
         self._stack.spawn(self._repeat, self.renew, RENEW_SECONDS)
         self._stack.spawn(self._repeat, self.sweep, SWEEP_SECONDS)
         self._stack.spawn(self._repeat, self.obey, OBEY_SECONDS)
+        self._stack.spawn(self._repeat, self.tidy, TIDY_SECONDS)
 
     def _repeat(self, work: Callable[[], None], seconds: float) -> None:
         while True:
@@ -83,16 +85,27 @@ class Leases:
         for run_id in self._runs.asked_to_stop([run.id for run in held]) if held else []:
             self._holder.stop(run_id)
 
+    def tidy(self) -> None:
+        """Give back the slots and places of runs that have ended or are no more, which should be none.
+
+        Raises: StoreUnavailable.
+        """
+        found = self._runs.tidy()
+        if found:
+            logger.warning("%d slots or places in queues belonged to no run: they are free again", found)
+
     def sweep(self) -> None:
         """Look for runs without a lease, and record the end of those that had none for several sweeps.
 
         Raises: StoreUnavailable.
         """
         before, self._missed = self._missed, {}
-        # What a failed sweep would have seen is not known, and then it all begins again.
+        # What a failed sweep would have seen is not known, and then it all begins again: also where the store can be
+        # read and not written, since nobody could renew or restore a lease there.
         missing = self._runs.unleased()
         held = {run.id for run in self._holder.held()}
-        self._missed = {run_id: before.get(run_id, 0) + 1 for run_id in missing if run_id not in held}
-        for run_id, misses in self._missed.items():
+        missed = {run_id: before.get(run_id, 0) + 1 for run_id in missing if run_id not in held}
+        for run_id, misses in missed.items():
             if misses >= MISSES and self._runs.lose(run_id, message=GONE):
                 logger.warning("run %s is lost: its server has gone", run_id)
+        self._missed = missed

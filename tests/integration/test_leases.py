@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -20,8 +21,10 @@ from app.stack import ThreadingStack
 from app.store.connection import connect
 from app.store.log import Log
 from app.store.runs import LEASE_SECONDS, Runs
+from tests.killable import Valkey
 from tests.processes import processes_of
 from tests.serving import Page, Server
+from tests.waiting import wait_until
 
 ANN = User("ann", "Ann Example", "ann@example.com")
 
@@ -162,6 +165,35 @@ def test_what_a_failed_sweep_would_have_seen_counts_for_nothing(
     assert there.status(run) is Status.RUNNING
     there.sweep(1)
     assert there.status(run) is Status.LOST
+
+
+def test_a_store_that_could_not_be_written_gives_holders_time(valkey: Valkey) -> None:
+    """Leases run out while the disk is full: with room again, whoever lives restores them before any run is lost."""
+    here, there = Node(f"unix://{valkey.socket}"), Node(f"unix://{valkey.socket}")
+    run = here.start()
+    with valkey.client() as client:
+        client.delete(_lease(run))
+        valkey.fill_disk()
+        wait_until(lambda: _refuses(client))
+        for _ in range(3 * MISSES):
+            with contextlib.suppress(StoreUnavailable):
+                there.leases.sweep()
+        valkey.free_disk()
+        wait_until(lambda: not _refuses(client))
+    there.sweep(MISSES - 1)
+    assert there.status(run) is Status.RUNNING
+    here.leases.renew()
+    there.sweep(1)
+    assert there.status(run) is Status.RUNNING
+    assert here.stopped == []
+
+
+def _refuses(client: redis.Redis) -> bool:
+    try:
+        client.set("something", "1")
+    except redis.ResponseError:
+        return True
+    return False
 
 
 def test_a_lease_restored_at_the_last_moment_saves_the_run(here: Node, redis_client: redis.Redis) -> None:

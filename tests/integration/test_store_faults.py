@@ -36,6 +36,15 @@ def _refused_at_once(page: Page, words: str) -> None:
     assert seconds < FAST
 
 
+def _no_more(file: Path) -> str:
+    """What a job has written that writes no more."""
+    time.sleep(0.3)
+    text = file.read_text()
+    time.sleep(0.3)
+    assert file.read_text() == text
+    return text
+
+
 def _well_again(page: Page) -> None:
     page.wait_for_storage(available=True)
     assert page.storage[-1] == {"available": True, "since": None, "reason": ""}
@@ -122,10 +131,7 @@ def test_a_frozen_store_is_detected_and_stop_works(
             seconds, answer = took(lambda: page.call("stop_request", {"run": run}))
             assert answer["run"]["status"] == "stopping"
             assert seconds < 2 * TIMEOUT
-            time.sleep(0.3)
-            beats = (tmp_path / "beats").read_text()
-            time.sleep(0.3)
-            assert (tmp_path / "beats").read_text() == beats
+            beats = _no_more(tmp_path / "beats")
         finally:
             valkey.thaw()
         assert page.wait_for_end(run)["status"] == "stopped"
@@ -210,6 +216,28 @@ def test_a_full_disk_is_no_silent_success(valkey: Valkey, store_settings: dict[s
         assert page.wait_for_end(run)["status"] == "succeeded"
         assert page.text(run) == numbers(800)
         assert server.output(person, run) == numbers(800).encode()
+        _well_again(page)
+        page.close()
+
+
+def test_stop_works_while_the_disk_is_full(valkey: Valkey, store_settings: dict[str, Any], tmp_path: Path) -> None:
+    """Nothing can be written, not even that a run is to stop: its job hears of it at once, and its end comes later."""
+    with running_server(tmp_path / "log", **store_settings) as server:
+        page = server.page(server.log_in())
+        run = page.start("heartbeat", file=str(tmp_path / "beats"))
+        page.wait_for_text(run, "beat 5\n")
+        valkey.fill_disk()
+        assert "disk" in page.wait_for_storage(available=False, seconds=15)["reason"]
+        _refused_at_once(page, "disk")
+        seconds, answer = took(lambda: page.call("stop_request", {"run": run}))
+        assert answer["run"]["status"] == "stopping"
+        assert seconds < FAST
+        beats = _no_more(tmp_path / "beats")
+        assert page.statuses.get(run, {}).get("ended") is None
+        valkey.free_disk()
+        assert page.wait_for_end(run)["status"] == "stopped"
+        assert page.text(run) == beats
+        assert page.gaps == []
         _well_again(page)
         page.close()
 
