@@ -39,6 +39,15 @@ def _redis_url(value: str) -> str:
     return _url(value, ("redis", "rediss", "unix"), "redis://host:6379/0 or unix:///path/of/socket") if value else value
 
 
+def _broker_url(value: str) -> str:
+    schemes = ("amqp", "amqps", "redis", "rediss", "unix")
+    return _url(value, schemes, "amqp://user@host:5672/ or redis://host:6379/1") if value else value
+
+
+def _host_name(value: str) -> str:
+    return _host(value) if value else value
+
+
 def _origin(value: str) -> str:
     parts = urlsplit(_url(value, ("http", "https"), "https://host.example:8443"))
     if f"{parts.scheme}://{parts.netloc}" != value or parts.username is not None:
@@ -55,5 +64,7 @@ def _host(value: str) -> str:
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 RedirectUrl = Annotated[str, AfterValidator(_redirect_url)]
+BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
+BrokerHost = Annotated[str, AfterValidator(_host_name)]
 Origin = Annotated[str, AfterValidator(_origin)]
 Host = Annotated[str, AfterValidator(_host)]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
-from app.addresses import Host, HttpUrl, Origin, RedirectUrl, RedisUrl
+from app.addresses import BrokerHost, BrokerUrl, Host, HttpUrl, Origin, RedirectUrl, RedisUrl
 from app.errors import ConfigError
 from app.misread import check_file, sentence
 
@@ -107,9 +107,80 @@ class Settings(BaseSettings):
         3, 1, 600, "seconds", "Time that runs have to end when the server is told to stop; then they are lost."
     )
     stage_seconds: float = _number(
-        3, 0.05, 600, "seconds", "Time of each stage of Stop, from asking on to what cannot be ignored."
+        3,
+        0.05,
+        600,
+        "seconds",
+        "Time of each stage of Stop, from asking on to what cannot be ignored.",
     )
-    node_runs: int = _number(100, 1, 10_000, "runs", "Most runs of a web process at one time.")
+    node_runs: int = _number(100, 1, 10_000, "runs", "Most runs of a web process at one time; more of them wait.")
+    runner_runs: int = _number(100, 1, 10_000, "runs", "Most runs of a runner at one time; more of them wait.")
+    user_runs: int = _number(
+        50, 0, 100_000, "runs", "Most runs of one user at one time; more of them wait. 0: any number."
+    )
+    user_queued: int = _number(100, 1, 100_000, "runs", "Most runs of one user that wait in a queue; more are refused.")
+    queue_runs: int = _number(1000, 1, 100_000, "runs", "Most runs that wait in a queue; more are refused.")
+    user_starts: int = _number(600, 1, 1_000_000, "starts", "Most starts of one user in a minute; more are refused.")
+    limit_seconds: float = _number(
+        86_400,
+        0,
+        31_536_000,
+        "seconds",
+        "Most time of a run in a process, where its job says nothing else; 0: no limit.",
+    )
+    limit_cpu_seconds: float = _number(0, 0, 31_536_000, "seconds", "Most computing of such a run; 0: no limit.")
+    limit_memory_megabytes: float = _number(
+        2048, 0, 16_777_216, "megabytes", "Most memory of all processes of such a run together; 0: no limit."
+    )
+    limit_processes: int = _number(
+        200, 0, 1_000_000, "", "Most processes and threads of such a run at one time; 0: no limit."
+    )
+    limit_files: int = _number(1024, 0, 1_000_000, "files", "Most open files of each of its processes; 0: no limit.")
+    limit_output_megabytes: float = _number(
+        0, 0, 16_777_216, "megabytes", "Most output of such a run, which then ends; 0: no limit."
+    )
+    runner_grace: float = _number(
+        10, 0, 86_400, "seconds", "Time that a runner's runs may go on after it was told to end; then they are stopped."
+    )
+    # Celery
+    broker_host: BrokerHost = Field(
+        "", description="RabbitMQ for jobs with `executor=celery`; without it or `BROKER_URL` these do not start."
+    )
+    broker_port: int = _number(5672, 1, 65535, "", "TCP port of that RabbitMQ.")
+    broker_user: str = Field("guest", description="User at the broker.")
+    broker_password: SecretStr = Field(
+        SecretStr(""),
+        description="Password at the broker; one in `BROKER_URL` wins. Empty: RabbitMQ's own for `guest`.",
+    )
+    broker_url: BrokerUrl = Field(
+        "",
+        description="Another broker than `BROKER_HOST`: `amqp://`, `amqps://`, `redis://`, `rediss://` or `unix://`.",
+    )
+    worker_runs: int = _number(4, 1, 1000, "runs", "Most runs of a Celery worker at one time.")
+    worker_grace: float = _number(
+        10, 0, 86_400, "seconds", "Time that a worker's runs may go on after it was told to end; then they are stopped."
+    )
+    # Typed code
+    code_users: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Who may run code typed in the browser: e-mail addresses, by commas; `*`: everybody. Empty: "
+        "nobody; everybody under `python -m app` on a loopback `HOST`, which `nobody` switches off.",
+    )
+    code_network: Literal["off", "on"] = Field(
+        "off", description="Whether typed code has the network, and so all that this machine reaches there."
+    )
+    sandbox: Literal["auto", "full", "landlock", "limits", "none"] = Field(
+        "auto",
+        description="The strongest wall to try around typed code: docs/sandbox.md. `auto`: what the machine grants.",
+    )
+    sandbox_minimum: Literal["full", "landlock", "limits", "none"] = Field(
+        "landlock", description="Typed code is refused where the wall that is reached is weaker than this."
+    )
+    code_seconds: float = _number(3600, 1, 604_800, "seconds", "Most time for a run of typed code.")
+    code_cpu_seconds: int = _number(600, 1, 604_800, "seconds", "Most computing of each of its processes.")
+    code_memory_megabytes: int = _number(512, 64, 1_048_576, "megabytes", "Most memory of such a run.")
+    code_disk_megabytes: float = _number(64, 1, 1_048_576, "megabytes", "Most in its folder, which goes when it ends.")
+    code_processes: int = _number(64, 4, 10_000, "processes", "Most processes and threads of such a run.")
     # Output
     record_bytes: int = _number(65_536, 1024, 1_048_576, "bytes", "Most output in one record.")
     pipe_bytes: int = _number(
@@ -142,10 +213,10 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """What nobody may read in a log."""
-        held = (self.client_secret, self.secret_key, self.redis_password, *self.token_keys)
+        held = (self.client_secret, self.secret_key, self.redis_password, self.broker_password, *self.token_keys)
         found = [each.get_secret_value() for each in held]
-        # A password in REDIS_URL.
-        found.append(urlsplit(self.redis_url).password or "")
+        # A password in an address.
+        found += [urlsplit(url).password or "" for url in (self.redis_url, self.broker_url)]
         # Shorter ones are no secrets, and hiding them would hide words.
         return tuple(each for each in found if len(each) > SHORTEST_HIDDEN)
 
@@ -160,7 +231,7 @@ class Settings(BaseSettings):
         """The folder of older output."""
         return Path(self.archive_dir) if self.archive_dir else self.data_dir / "archive"
 
-    @field_validator("allowed_origins", "jobs", "token_keys", mode="before")
+    @field_validator("allowed_origins", "code_users", "jobs", "token_keys", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -173,6 +244,8 @@ class Settings(BaseSettings):
             raise ValueError("CLIENT_ID: missing, but CLIENT_SECRET is set: the two go together")
         if self.redis_password.get_secret_value() and not self.redis_url:
             raise ValueError("REDIS_URL: missing, but REDIS_PASSWORD is set: the embedded Valkey has none")
+        if self.broker_host and self.broker_url:
+            raise ValueError("BROKER_URL: set, but BROKER_HOST is set too: there is one broker")
         if self.run_megabytes < 2 * self.hot_megabytes:
             raise ValueError("RUN_MEGABYTES: expected at least twice HOT_MEGABYTES")
         if 0 < len(self.secret_key.get_secret_value()) < SHORTEST_SECRET:
@@ -232,6 +305,12 @@ def _stand_in(settings: Settings) -> dict[str, str]:
         "provider_public_url": settings.stand_in_public_url or settings.stand_in_url,
         "revocation_url": f"{settings.stand_in_url}/revoke",
     }
+
+
+def bare_environment(**changes: str) -> dict[str, str]:
+    """The environment for jobs in processes: this one's without any setting, and with `changes` as they are."""
+    settings = {name.upper() for name in Settings.model_fields}
+    return {name: value for name, value in os.environ.items() if name.upper() not in settings} | changes
 
 
 def child_environment(**changes: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -34,6 +35,8 @@ STORE_SECONDS = 300.0
 WATCH_SECONDS = 0.2
 # The web server's time for viewers and connections, after that for runs.
 AFTER_RUNS_SECONDS = 2
+RUNNER = "runner"
+RUNNER_PAUSE_SECONDS = 0.5
 STOP_SECONDS = {"Webex stand-in": 1.0, "embedded Valkey": 2.5}
 STAND_IN_READY = b"Webex stand-in ready at "
 WORKERS = {"eventlet": "EventletWorker", "threading": "ThreadsWorker"}
@@ -73,12 +76,11 @@ class Launcher:
                     self._start_store(store)
                 if not (self._settings.client_id or self._settings.stand_in_url):
                     self._start_stand_in()
-                self._start_web()
+                self._start_web_and_runner()
                 self._show()
                 while True:
                     self._pause(WATCH_SECONDS)
-                    for child in self._children:
-                        child.check()
+                    self._watch()
 
     def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
@@ -127,10 +129,48 @@ class Launcher:
             stand_in_public_url=f"http://{_address(visitors, port)}/v1",
         )
 
-    def _start_web(self) -> None:
-        settings = self._settings
-        child = Child("web server", _web_command(settings), environment=child_environment(**self._changes))
+    def _watch(self) -> None:
+        for child in self._children:
+            if child.name == RUNNER and child.process.poll() is not None:
+                # All others can go on without it, for as long as the next one needs to start.
+                logger.warning("the runner has ended by itself; it is started again")
+                self._children.remove(child)
+                self._pause(RUNNER_PAUSE_SECONDS)
+                os.close(self._start_runner())
+                break
+            child.check()
+
+    def _start_runner(self) -> int:
+        """Start it; answers a descriptor that ends when it is ready."""
+        reader, writer = os.pipe()
+        command = [sys.executable, "-m", "app", "runner", "--ready", str(writer)]
+        # Who presses Ctrl-C does not wait for runs: these are stopped.
+        environment = child_environment(**self._changes, runner_grace="0")
+        try:
+            self._children.append(Child(RUNNER, command, environment=environment, pass_fds=[writer]))
+        except BaseException:
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
+        return reader
+
+    def _start_web_and_runner(self) -> None:
+        # Both at a time: each of them takes most of a second.
+        environment = child_environment(**self._changes)
+        child = Child("web server", _web_command(self._settings), environment=environment)
         self._children.append(child)
+        reader = self._start_runner()
+        try:
+            self._wait_for_web(child)
+            runner = self._children[-1]
+            runner.wait_ready(lambda: bool(select.select([reader], [], [], 0)[0]), START_SECONDS, self._pause)
+            runner.check()
+        finally:
+            os.close(reader)
+
+    def _wait_for_web(self, child: Child) -> None:
+        settings = self._settings
         url = f"http://{_address(_reachable(settings.host), settings.port)}/healthz"
 
         def ready() -> bool:

@@ -14,7 +14,12 @@ from app.errors import ConfigError
 
 LONGEST_SHOWN = 60
 # Settings whose wrong value is not shown: it may hold a password or a key.
-SECRET = frozenset({"client_secret", "secret_key", "token_keys", "redis_url", "redis_password", "client_id"})
+SECRET = frozenset(
+    {
+        *("client_id", "client_secret", "secret_key", "token_keys"),
+        *("redis_url", "redis_password", "broker_url", "broker_password"),
+    }
+)
 
 
 def expectation(settings: type[BaseModel], name: str) -> str:

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Any, TextIO
 
-from app.capture.flusher import FLUSHER
+from app.capture.flusher import FLUSHER, Flusher
 from app.capture.pipe import ROOM_POLL_SECONDS, Pipe
 from app.capture.writer import Writer
 from app.model import Stream
@@ -26,8 +26,8 @@ _POOL_WORKER = concurrent.futures.thread._worker
 class Capture:
     """A run's output as its threads see it."""
 
-    def __init__(self, pipe: Pipe) -> None:
-        self.pipe = pipe
+    def __init__(self, pipe: Pipe, flusher: Flusher = FLUSHER) -> None:
+        self.pipe, self._flusher = pipe, flusher
         self.lock = threading.RLock()
         self.turn: Writer | None = None
         self.busy = False
@@ -37,7 +37,7 @@ class Capture:
         self._writers: list[Writer] = []
         self._last_line = 0.0
         self._quiet = 0
-        FLUSHER.add(self)
+        flusher.add(self)
 
     def writer(self, stream: Stream, door: dict[str, Any]) -> Writer:
         """A new writer for the calling thread, whose prints look into `door`."""
@@ -51,7 +51,7 @@ class Capture:
         now = time.monotonic()
         if now - self._last_line < FLOOD_SECONDS:
             self.busy, self._quiet = True, 0
-            FLUSHER.wake()
+            self._flusher.wake()
         self._last_line = now
         return self.busy
 
@@ -112,14 +112,19 @@ class Capture:
                 self.busy = False
                 self.slow_down()
 
-    def close(self) -> None:
-        """The run's code has ended: pass on everything, then close the pipe."""
-        FLUSHER.remove(self)
+    def flush(self) -> None:
+        """Pass on everything, unfinished lines too."""
         with self.lock:
-            self.slow_down()
             for writer in self._writers:
                 writer.drain()
                 writer.raw.release()
+
+    def close(self) -> None:
+        """The run's code has ended: pass on everything, then close the pipe."""
+        self._flusher.remove(self)
+        with self.lock:
+            self.slow_down()
+            self.flush()
             self._writers.clear()
         self.pipe.close()
 

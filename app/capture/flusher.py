@@ -13,7 +13,9 @@ IDLE_SECONDS = 0.01
 class Ticking(Protocol):
     """What the flusher visits: a run's capture."""
 
-    busy: bool
+    @property
+    def busy(self) -> bool:
+        """Is there a flood?"""
 
     def tick(self) -> None:
         """Pass on what is held back; never blocks."""
@@ -22,7 +24,8 @@ class Ticking(Protocol):
 class Flusher:
     """Visits every capture; starts its thread with the first one and sleeps while there is none."""
 
-    def __init__(self) -> None:
+    def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._idle_seconds = idle_seconds
         self._captures: tuple[Ticking, ...] = ()
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -53,7 +56,7 @@ class Flusher:
             if busy:
                 time.sleep(BUSY_SECONDS)
             else:
-                self._wake.wait(IDLE_SECONDS if captures else None)
+                self._wake.wait(self._idle_seconds if captures else None)
                 self._wake.clear()
             for capture in captures:
                 capture.tick()

@@ -48,6 +48,13 @@ def bind(capture: Capture | None) -> None:
         _here.capture = capture
 
 
+def let_go() -> None:
+    """In a process that a run has forked: it prints to the console, whose descriptors are the run's."""
+    _here.capture = _here.out = _here.err = None
+    for router in (OUT, ERR):
+        router.__dict__.pop("write", None)
+
+
 def current() -> Capture | None:
     """The capture of the run that the calling thread belongs to."""
     return _here.capture
@@ -132,11 +139,16 @@ class OwnStream(io.TextIOBase):
         return not in_run() and self.outside.isatty()
 
     def fileno(self) -> int:
-        """The console's descriptor outside a run; a run in a thread has none.
+        """The console's descriptor outside a run, or that of a run in a process of its own; one in a thread has none.
 
-        Raises: io.UnsupportedOperation in a run.
+        Raises: io.UnsupportedOperation in a run in a thread.
         """
-        if in_run():
+        capture = current()
+        if capture is not None:
+            own: Callable[[Stream], int] | None = getattr(capture.pipe, "fileno", None)
+            if own is not None:
+                self.flush()
+                return own(self.stream)
             raise io.UnsupportedOperation("fileno: the output of a run in a thread has no file descriptor")
         return self.outside.fileno()
 

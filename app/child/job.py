@@ -1,0 +1,153 @@
+"""A job in a process of its own: calls its function, and tells the supervisor how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import inspect
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Awaitable
+from types import FrameType
+from typing import Any, NoReturn
+
+from app import errors
+from app.catalog import Job
+from app.child.control import Control, Refused
+from app.child.output import Output
+from app.executors.context import JobRun, JobToken
+from app.model import User
+
+MESSAGE_CHARACTERS = 500
+DEFER_SECONDS = 0.002
+_OURS = (__file__, asyncio.runners.__file__, asyncio.base_events.__file__)
+
+
+def main(connection: socket.socket, job: Job) -> NoReturn:
+    """Run the job that the supervisor names by `start`, and end this process with its exit code."""
+    control = Control(connection)
+    start = control.wait_for("start")
+    output = Output()
+    signal.signal(signal.SIGINT, _Interrupt(output))
+    reseed()
+    code, message = JobCall(job, control, start, output).run()
+    control.say("ended", exit_code=code, message=message)
+    os._exit(code)
+
+
+def reseed() -> None:
+    """All children of a template would draw the same numbers; `random` has seen to that by itself."""
+    numpy: Any = sys.modules.get("numpy.random")
+    if numpy is not None:
+        numpy.seed()
+
+
+class _Interrupt:
+    """SIGINT is KeyboardInterrupt, but not in the middle of passing output on, which would lose some of it."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self._output.capture.lock._is_owned():  # type: ignore[attr-defined] # as threading.Condition asks it
+            threading._start_new_thread(self._again, ())  # type: ignore[attr-defined]
+        else:
+            signal.default_int_handler(number, frame)
+
+    @staticmethod
+    def _again() -> None:
+        time.sleep(DEFER_SECONDS)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+class JobCall:
+    """One call of a job's function."""
+
+    def __init__(self, job: Job, control: Control, start: dict[str, Any], output: Output) -> None:
+        self._job, self._control, self._start, self._output = job, control, start, output
+
+    def run(self) -> tuple[int, str]:
+        """Call it, wait for its threads as a script would, and run what it left for the end: exit code and message."""
+        try:
+            code, message = self._call(), ""
+        except SystemExit as error:
+            code, message = self._exited(error.code)
+        except BaseException as error:  # noqa: BLE001 - a job may raise anything
+            code, message = self._failed(error)
+        try:
+            self._output.capture.wait_for_threads()
+            atexit._run_exitfuncs()
+            self._output.flush()
+        except BaseException as error:  # noqa: BLE001 - a second Stop, while it waits
+            code, message = self._failed(error)
+        return code, message
+
+    def _call(self) -> int:
+        values = self._job.parse(self._start["params"])
+        offered = self._offered()
+        injected = {name: offered[name] for name in self._job.injected}
+        self._control.say("begun")
+        work = self._job.function(**values, **injected)
+        if inspect.isawaitable(work):
+            asyncio.run(self._await(work))
+        return 0
+
+    def _offered(self) -> dict[str, Any]:
+        control, user = self._control, User(**self._start["user"])
+        return {
+            "running": control.running,
+            "token": JobToken(self._token, self._start["api_url"]),
+            "user": user,
+            "run": JobRun(
+                self._start["run"], user, lambda values: control.say("progress", progress=values["progress"])
+            ),
+        }
+
+    def _token(self) -> str:
+        try:
+            return self._control.token()
+        except Refused as error:
+            kind = getattr(errors, error.kind, errors.RealtimeError)
+            raise kind(str(error)) from None
+
+    async def _await(self, work: Awaitable[object]) -> None:
+        loop, task, control = asyncio.get_running_loop(), asyncio.current_task(), self._control
+        assert task is not None  # noqa: S101 - asyncio.run made it
+        control.on_ask = lambda: loop.call_soon_threadsafe(task.cancel)
+        loop.add_reader(control.fileno(), control.look)
+        control.look()
+        try:
+            await work
+        except asyncio.CancelledError:
+            if not control.asked:
+                raise
+        finally:
+            loop.remove_reader(control.fileno())
+            control.on_ask = lambda: None
+
+    def _exited(self, code: object) -> tuple[int, str]:
+        if code is None or isinstance(code, int):
+            number = (code or 0) & 0xFF
+        else:
+            self._say(f"{code}\n")
+            number = 1
+        return number, f"exit code {number}" if number else ""
+
+    def _failed(self, error: BaseException) -> tuple[int, str]:
+        # The frames above the job's own are ours and tell its author nothing.
+        step = error.__traceback__
+        while step is not None and step.tb_frame.f_code.co_filename in _OURS and step.tb_next is not None:
+            step = step.tb_next
+        self._say("".join(traceback.format_exception(type(error), error, step)))
+        last = traceback.format_exception_only(type(error), error)[-1].strip()
+        return 1, last[:MESSAGE_CHARACTERS]
+
+    def _say(self, text: str) -> None:
+        self._output.capture.replaced.clear()
+        self._output.capture.closed.clear()
+        sys.stderr.write(text)

@@ -1,0 +1,143 @@
+"""The warden of one run: the parent of its process, which leaves nothing of the run alive, whatever happens.
+
+It adopts what the run's processes leave behind, obeys its supervisor over a socket, and when that socket ends, since
+the supervisor was killed, kills everything. Forked from the template; the standard library alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import select
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from app.child import lineage
+
+COMMAND_BYTES = 4096
+
+
+def watch_children() -> int:
+    """A pipe's end that has something to read whenever a child has ended."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    return reader
+
+
+def unwatch_children() -> None:
+    """As if there had been no `watch_children`."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def rest(reader: int) -> None:
+    """Take what `watch_children` has brought."""
+    with suppress(BlockingIOError):
+        os.read(reader, COMMAND_BYTES)
+
+
+class Warden:
+    """Watches over `child`; `link` is its supervisor's."""
+
+    def __init__(self, link: socket.socket, child: int, ended: int) -> None:
+        self._link, self._child, self._ended = link, child, ended
+        self._status: int | None = None
+        self._usage: Any = None
+
+    def watch(self) -> None:
+        """Obey until the child has ended, then end all that is left of the run and report it."""
+        poll = select.poll()
+        poll.register(self._link, select.POLLIN)
+        poll.register(self._ended, select.POLLIN)
+        while self._status is None:
+            for source, _ in poll.poll():
+                if source == self._ended:
+                    rest(self._ended)
+                else:
+                    self._obey()
+            self._reap()
+        lineage.end_all_below_here()
+        used = self._usage
+        report = {"status": self._status, "cpu": used.ru_utime + used.ru_stime, "peak": used.ru_maxrss * 1024}
+        with suppress(OSError):
+            self._link.send(json.dumps(report).encode())
+
+    def _reap(self) -> None:
+        with suppress(ChildProcessError):
+            while True:
+                process, status, usage = os.wait4(-1, os.WNOHANG)
+                if not process:
+                    break
+                if process == self._child:
+                    self._status, self._usage = status, usage
+
+    def _obey(self) -> None:
+        try:
+            message = self._link.recv(COMMAND_BYTES)
+        except OSError:
+            message = b""
+        if not message:
+            # The supervisor is gone, and with it whoever could tell of this run.
+            lineage.end_all_below_here()
+            os._exit(1)
+        number = json.loads(message)["signal"]
+        if number == signal.SIGKILL:
+            lineage.kill_below(os.getpid())
+        else:
+            # The child is not reaped yet, so the number is still its group's.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._child, number)
+
+
+def guard(link: socket.socket, theirs: Sequence[int], work: Callable[[], NoReturn]) -> NoReturn:
+    """Become the warden of a new child, which calls `work`; descriptors that are `theirs` are the child's alone."""
+    lineage.adopt_orphans()
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    ended = watch_children()
+    parent = os.getpid()
+    child = os.fork()
+    if child == 0:
+        _become_child(link, parent)
+        work()
+    for each in theirs:
+        os.close(each)
+    with suppress(OSError):
+        link.send(json.dumps({"child": child}).encode())
+    Warden(link, child, ended).watch()
+    os._exit(0)
+
+
+def _become_child(link: socket.socket, parent: int) -> None:
+    lineage.die_with_parent(parent)
+    os.setsid()
+    unwatch_children()
+    link.close()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def limit(limits: dict[str, float]) -> None:
+    """Set what the kernel limits by itself, for one process each; the supervisor watches over their sums."""
+    for name, kind, factor, more in (
+        ("files", resource.RLIMIT_NOFILE, 1, 0),
+        ("cpu_seconds", resource.RLIMIT_CPU, 1, 2),
+        # A process that asks for far more than the run may have is refused at once, before anybody could look.
+        ("memory_megabytes", resource.RLIMIT_DATA, 2 << 20, 512 << 20),
+    ):
+        if limits.get(name):
+            most = int(limits[name] * factor) + more
+            _, hard = resource.getrlimit(kind)
+            if hard != resource.RLIM_INFINITY:
+                most = min(most, hard)
+            resource.setrlimit(kind, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

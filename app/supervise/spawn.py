@@ -1,0 +1,210 @@
+"""Spawning: the template process that is forked for each run, and what a supervisor holds of a run's processes."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.child.template import REQUEST_BYTES
+from app.config import Settings, bare_environment
+from app.errors import RealtimeError
+
+logger = logging.getLogger(__name__)
+
+READY_SECONDS = 60.0
+ANSWER_SECONDS = 10.0
+TRIES = 3
+# Whichever of them a job belongs to: nobody asks for one of another.
+EXECUTORS = ("thread", "process", "celery")
+# The largest pipe that the kernel grants; a user has few of them.
+PIPE_SIZES = (1_048_576, 262_144, 65_536)
+
+
+class SpawnFailed(RealtimeError):
+    """A run's process cannot be started; the text says why."""
+
+    code = "not_started"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program instead of the job's function, with exactly this environment; it speaks as app/child/control.py does.
+
+    `cleanup` is called after its end. `trouble` is asked twice a second: a sentence ends the run with it.
+    """
+
+    argv: Sequence[str]
+    env: dict[str, str] = field(default_factory=dict)
+    cwd: str = "/"
+    cleanup: Callable[[], object] = lambda: None
+    trouble: Callable[[], str | None] = lambda: None
+
+
+@dataclass(frozen=True)
+class Spawned:
+    """A run's processes: `link` is the warden's, `control` the job's, `out` and `err` are to be read.
+
+    `facts` are what the template knows of the job: `injected` names, `is_async`, `secrets`, `limits`, `grace`.
+    """
+
+    link: socket.socket
+    control: socket.socket
+    out: int
+    err: int
+    facts: dict[str, Any]
+
+    def signal(self, number: int) -> None:
+        """Have the warden send a signal: SIGKILL to all of the run, others to the group of its first process."""
+        with suppress(OSError):
+            self.link.send(json.dumps({"signal": int(number)}).encode())
+
+
+class Templates:
+    """One template process at a time, started anew whenever it has ended; threads of one process may share it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._options = {"jobs": settings.jobs, "environment": settings.environment, "executors": EXECUTORS}
+        self._limits = {
+            name: getattr(settings, f"limit_{name}")
+            for name in ("seconds", "cpu_seconds", "memory_megabytes", "processes", "files", "output_megabytes")
+        }
+        self._grace = settings.stage_seconds
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._link: socket.socket | None = None
+
+    def spawn(self, job: str, command: Command | None = None) -> Spawned:
+        """Start the process of a run; the job begins when it gets its `start`.
+
+        Raises: SpawnFailed.
+        """
+        theirs: list[int] = []
+        ours: list[Any] = []
+        try:
+            for _ in range(2):
+                mine, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM if ours else socket.SOCK_SEQPACKET)
+                ours.append(mine)
+                theirs.append(other.detach())
+            for _ in range(2):
+                reader, writer = _pipe()
+                ours.append(reader)
+                theirs.append(writer)
+            request: dict[str, Any] = {"job": job, "limits": self._limits, "grace": self._grace}
+            if command is not None:
+                request |= {"argv": list(command.argv), "env": command.env, "cwd": command.cwd}
+            facts = self._ask(json.dumps(request).encode(), theirs)
+        except BaseException:
+            _close(ours)
+            raise
+        finally:
+            _close(theirs)
+        if "error" in facts:
+            _close(ours)
+            raise SpawnFailed(facts["error"])
+        link, control, out, err = ours
+        return Spawned(link, control, out, err, facts)
+
+    def _ask(self, request: bytes, descriptors: list[int]) -> dict[str, Any]:
+        with self._lock:
+            for _ in range(TRIES):
+                link = self._started()
+                with suppress(OSError):
+                    socket.send_fds(link, [request], descriptors)
+                    if answer := _receive(link, ANSWER_SECONDS):
+                        facts: dict[str, Any] = json.loads(answer)
+                        if "stale" not in facts:
+                            return facts
+                # It was killed, or a job file was saved: a new one knows.
+                self._end()
+        raise SpawnFailed("The process that starts runs ends again and again; the runner's log has more.")
+
+    def refresh(self) -> None:
+        """See to it that there is a template, so that the next run need not wait for one.
+
+        Raises: SpawnFailed.
+        """
+        with self._lock:
+            if self._process is not None and self._process.poll() is not None:
+                self._end()
+            self._started()
+
+    def close(self) -> None:
+        """End the template; runs go on."""
+        with self._lock:
+            self._end()
+
+    def _started(self) -> socket.socket:
+        if self._link is not None:
+            return self._link
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "app.child.template", str(theirs.fileno())],
+                env=bare_environment(PYTHONUNBUFFERED="1"),
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        self._link = ours
+        try:
+            ours.send(json.dumps(self._options).encode())
+            ready = _receive(ours, READY_SECONDS)
+        except OSError:
+            ready = b""
+        if not ready:
+            self._end()
+            raise SpawnFailed("The jobs could not be loaded by the process that starts runs; the log has more.")
+        return ours
+
+    def _end(self) -> None:
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+        if self._process is not None:
+            # It has closed what it had to close: no run of it suffers.
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def _receive(link: socket.socket, seconds: float) -> bytes:
+    poll = select.poll()
+    poll.register(link, select.POLLIN)
+    return link.recv(REQUEST_BYTES) if poll.poll(seconds * 1000) else b""
+
+
+def _pipe() -> tuple[int, int]:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    for size in PIPE_SIZES:
+        with suppress(OSError):
+            fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, size)
+            break
+    return reader, writer
+
+
+def _close(things: list[Any]) -> None:
+    for each in things:
+        if isinstance(each, int):
+            os.close(each)
+        else:
+            each.close()
+
+
+def name_of(number: int) -> str:
+    """A signal's name, as in "SIGSEGV"."""
+    with suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"
