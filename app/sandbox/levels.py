@@ -34,3 +34,11 @@ SENTENCES = {
     Level.LANDLOCK: "Typed code sees Python and a folder of its own; the kernel (Landlock, seccomp) refuses the rest.",
     Level.FULL: "Typed code sees Python and a folder of its own; other files, processes and networks are not there.",
 }
+
+
+def refusal(level: Level, minimum: Level) -> str:
+    """Why typed code is refused at this level, for people."""
+    return (
+        f"Typed code is switched off: it is isolated at level `{level}` only here, and SANDBOX_MINIMUM asks for "
+        f"`{minimum}`. The documentation of the sandbox says what is missing."
+    )

@@ -29,6 +29,7 @@ class Needs:
     network: bool
     memory_megabytes: float
     disk_megabytes: float
+    seconds: float
     cpu_seconds: float
     processes: int
 
@@ -38,7 +39,8 @@ class Room:
     """How to start the process of a run, and what to do with its place meanwhile and afterwards.
 
     `env` is the whole environment. `trouble` says why the run has to be killed now, or None; it costs a look at each
-    file of the run's folder. `cleanup` removes the folder.
+    file of the run's folder. `cleanup` removes the folder. `limits` are for its supervisor to watch, by the names of
+    app/limits.py.
     """
 
     argv: list[str]
@@ -46,6 +48,7 @@ class Room:
     cwd: str
     trouble: Callable[[], str | None] = field(default=lambda: None)
     cleanup: Callable[[], object] = field(default=lambda: None)
+    limits: dict[str, float] = field(default_factory=dict)
 
 
 def make_room(needs: Needs, uid: int) -> Room:
@@ -56,10 +59,21 @@ def make_room(needs: Needs, uid: int) -> Room:
     if needs.level is Level.FULL:
         walls = arguments(needs.view, root=bool(uid), network=needs.network)
         argv = [needs.bwrap, *walls, "--", *_python(needs, uid, FOLDER, PLACE)]
-        return Room(argv, _environment(needs, FOLDER), "/")
+        return Room(argv, _environment(needs, FOLDER), "/", limits=_limits(needs))
     folder = make_folder(needs.disk_megabytes, ENTRIES, uid)
     argv = _python(needs, uid, str(folder.path), str(INSIDE.parent))
-    return Room(argv, _environment(needs, str(folder.path)), "/", folder.trouble, folder.remove)
+    return Room(argv, _environment(needs, str(folder.path)), "/", folder.trouble, folder.remove, _limits(needs))
+
+
+def _limits(needs: Needs) -> dict[str, float]:
+    """What the kernel does not sum up over all processes of a run; bubblewrap's own are some of them."""
+    own = 2 if needs.level is Level.FULL else 0
+    return {
+        "seconds": needs.seconds,
+        "cpu_seconds": needs.cpu_seconds,
+        "memory_megabytes": needs.memory_megabytes,
+        "processes": needs.processes + own,
+    }
 
 
 def _python(needs: Needs, uid: int, folder: str, place: str) -> list[str]:

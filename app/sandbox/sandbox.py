@@ -11,7 +11,7 @@ import sys
 from app.config import Settings
 from app.errors import SandboxRefused
 from app.sandbox import folder, probe, room
-from app.sandbox.levels import Level
+from app.sandbox.levels import Level, refusal
 from app.sandbox.room import Needs, Room
 from app.sandbox.view import make_view
 
@@ -53,11 +53,14 @@ class Sandbox:
     def room(self) -> Room:
         """A place for one run.
 
-        Raises: SandboxRefused; OSError where its folder cannot be made.
+        Raises: SandboxRefused, also where its folder cannot be made.
         """
         if not self.enough:
             raise SandboxRefused(self.refusal)
-        return self._room(self.level)
+        try:
+            return self._room(self.level)
+        except OSError as error:
+            raise SandboxRefused(f"There is no folder for this run: {error.strerror}.") from None
 
     def _room(self, level: Level) -> Room:
         settings = self._settings
@@ -69,6 +72,7 @@ class Sandbox:
             network=settings.code_network == "on",
             memory_megabytes=settings.code_memory_megabytes,
             disk_megabytes=settings.code_disk_megabytes,
+            seconds=settings.code_seconds,
             cpu_seconds=settings.code_cpu_seconds,
             processes=settings.code_processes,
         )
@@ -103,11 +107,3 @@ class Sandbox:
             return probe.why_not(made, level, network=self._settings.code_network == "on")
         finally:
             made.cleanup()
-
-
-def refusal(level: Level, minimum: Level) -> str:
-    """Why typed code is refused at this level, for people."""
-    return (
-        f"Typed code is switched off: this machine isolates it at level `{level}` only, and SANDBOX_MINIMUM asks for "
-        f"`{minimum}`. The documentation of the sandbox says what is missing."
-    )
