@@ -5,7 +5,7 @@ UV_COMPILE = $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --
 	--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test test-compose soak check lock docs clean python
+.PHONY: help setup setup-dev run worker test test-compose soak check lock docs clean python
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -21,6 +21,9 @@ setup-dev: python ## the same with the tools for tests and checks
 
 run: setup ## start everything and print the address; Ctrl-C ends it
 	@exec $(VENV)/python -m app
+
+worker: setup ## a Celery worker for jobs on other machines; QUEUES=gpu,default for some queues
+	@exec $(VENV)/python -m app worker $(if $(QUEUES),--queues $(QUEUES))
 
 test: setup-dev ## all tests that this machine can run; TESTS=tests/unit for some
 	@exec $(VENV)/python scripts/test.py $(TESTS)

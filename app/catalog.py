@@ -24,6 +24,8 @@ __all__ = ["EXAMPLE", "Catalog", "Job", "job"]
 
 EXAMPLE = "list_spaces"
 _EXAMPLE_MODULE = f"app.{EXAMPLE}"
+# Where there are processes; it has a page of its own.
+_CODE_MODULE = "app.code_job"
 _LONGEST_NAME = 100
 _LONGEST = 300  # characters of a message
 _NAME = re.compile(rf"\w{{1,{_LONGEST_NAME}}}", re.ASCII)
@@ -70,18 +72,21 @@ class Job:
 
 
 class Catalog:
-    """All jobs by name; `executors` are those that this server has."""
+    """All jobs by name; `executors` are those that this server has, `lacking` says of others what they would need."""
 
-    def __init__(self, settings: Settings, executors: Iterable[str] = ("thread",)) -> None:
+    def __init__(
+        self, settings: Settings, executors: Iterable[str] = ("thread",), lacking: Mapping[str, str] | None = None
+    ) -> None:
         """Load every job file.
 
         Raises: ConfigError where a place that `JOBS` names is not there.
         """
-        self._executors = tuple(executors)
+        self._executors, self._lacking = tuple(executors), lacking or {}
         self._live = settings.environment == "development"
         self._hidden = _secrets_of(settings)
         optional = frozenset(type(settings).model_fields["jobs"].default)
-        self._sources = find_sources((_EXAMPLE_MODULE, *settings.jobs), optional)
+        built_in = (_EXAMPLE_MODULE, _CODE_MODULE) if "process" in self._executors else (_EXAMPLE_MODULE,)
+        self._sources = find_sources((*built_in, *settings.jobs), optional)
         self._loaded = {source: source.load() for source in self._sources}
         self._guard = threading.Lock()
         self._last: dict[str, tuple[Job, ...]] = {}
@@ -185,7 +190,8 @@ class Catalog:
             raise JobBroken(f"the function's name `{made.name}` should have letters a to z, digits and `_` alone")
         if made.executor not in self._executors:
             names = ", ".join(f'"{name}"' for name in self._executors)
-            raise JobBroken(f'executor "{made.executor}" is not available here; this server has: {names}')
+            reason = self._lacking.get(made.executor) or f"this server has: {names}"
+            raise JobBroken(f'executor "{made.executor}" is not available here; {reason}')
         if inspect.isgeneratorfunction(made.function) or inspect.isasyncgenfunction(made.function):
             raise JobBroken("a job has no `yield`: what it prints is its output")
 

@@ -72,11 +72,25 @@ class JobBroken(RealtimeError):
     http_status = 409
 
 
+class NotWaiting(RealtimeError):
+    """Something was typed for a run that reads no input, or no more."""
+
+    code = "not_waiting"
+    http_status = 409
+
+
 class TooMany(RealtimeError):
     """A limit is reached; the text says which and what to do."""
 
     code = "too_many"
     http_status = 429
+
+
+class SandboxRefused(RealtimeError):
+    """Typed code cannot be isolated here as the settings ask for; the text says so."""
+
+    code = "sandbox_refused"
+    http_status = 503
 
 
 class ServerStopping(RealtimeError):
@@ -90,6 +104,13 @@ class StoreUnavailable(RealtimeError):
     """Redis is out of reach, full, or cannot write: nothing can be stored now; the text says why."""
 
     code = "store_unavailable"
+    http_status = 503
+
+
+class BrokerUnavailable(RealtimeError):
+    """The broker of Celery runs is out of reach; they wait, and begin when it is back."""
+
+    code = "broker_unavailable"
     http_status = 503
 
 

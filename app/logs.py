@@ -25,6 +25,8 @@ LEVELS = {
     "gunicorn.error": logging.WARNING,
     "engineio.server": logging.ERROR,
     "socketio.server": logging.ERROR,
+    "celery": logging.WARNING,
+    "kombu": logging.WARNING,
     "stdout": logging.INFO,
     "stderr": logging.INFO,
 }

@@ -1,7 +1,7 @@
 """Set-up with the standard library alone: `.venv` from a lock with hashes, then `vendor/`; does only what is left.
 
-`python scripts/setup.py run` installs what running needs, `... dev` also the tools and, as root on Debian, Chromium and
-nginx.
+`python scripts/setup.py run` installs what running needs, `... dev` also the tools and, as root on Debian, Chromium,
+nginx and RabbitMQ.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PYTHON = VENV / "bin" / "python"
 LOCKS = {"run": ["requirements.lock"], "dev": ["requirements.lock", "requirements-dev.lock"]}
 NPM_LOCK = "requirements-npm.lock"
 # Programs that tests need, and Debian's packages that bring them.
-DEBIAN = {"chromium": "chromium", "nginx": "nginx"}
+DEBIAN = {"chromium": "chromium", "nginx": "nginx", "rabbitmq-server": "rabbitmq-server"}
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -94,8 +94,8 @@ def install_programs() -> None:
                 print(f"set-up: {' '.join(command[:2])} failed: {' '.join(missing)} is missing", file=sys.stderr)
                 return
     systemctl = shutil.which("systemctl")
-    if "nginx" in missing and systemctl:
-        subprocess.run([systemctl, "disable", "--quiet", "nginx"], check=False)
+    for service in {"nginx", "rabbitmq-server"} & set(missing) if systemctl else ():
+        subprocess.run([str(systemctl), "disable", "--quiet", service], check=False)
 
 
 @contextlib.contextmanager

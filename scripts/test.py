@@ -20,6 +20,7 @@ NEEDS = {
     "tests/e2e": "chromium",
     "tests/integration/test_nginx.py": "nginx",
     "tests/integration/test_nginx_console.py": "nginx",
+    "tests/integration/test_celery.py": "rabbitmq-server",
 }
 
 

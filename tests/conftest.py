@@ -16,6 +16,8 @@ pytest_plugins = [
     "tests.integration.store_fixture",
     "tests.killable",
     "tests.server_fixture",
+    "tests.brokers",
+    "tests.workers",
     "tests.unit.jobfiles",
 ]
 

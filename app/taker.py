@@ -1,0 +1,100 @@
+"""The hand of a Celery worker: one process of its pool, which takes one run at a time and supervises it.
+
+A hint of the broker says no more than that something waits; what is run is what the store gives.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from app import logs
+from app.broker import in_store
+from app.config import Settings
+from app.errors import StoreUnavailable
+from app.model import Run, new_id
+from app.stack import make_stack
+from app.store.connection import connect
+from app.store.runs import Runs
+from app.supervise import make_supervisor
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+# A supervisor, with all of its stages of a Stop, comes to an end by itself.
+FOR_EVER = 86_400.0
+
+
+class Taker:
+    """Takes runs from `queues` in turn; made in the main process, usable after `begin` in a process of the pool.
+
+    `ends` is a pipe of the main process, which closes its other side when the worker shall end.
+    """
+
+    def __init__(self, settings: Settings, queues: Sequence[str], ends: tuple[int, int]) -> None:
+        self._settings, self._queues, self._ends = settings, list(queues), ends
+        self._leaving = threading.Event()
+        self._runs: Runs
+        self._supervisor: Any = None
+        self._node = ""
+
+    def begin(self) -> None:
+        """Called once in each process of the pool, as soon as it is there."""
+        reader, writer = self._ends
+        os.close(writer)
+        self._node = new_id()
+        logs.always(node=self._node)
+        self._runs = Runs(connect(self._settings, make_stack("threading"), connections=2))
+        threading.Thread(target=self._wait_for_end, args=(reader,), daemon=True, name="end").start()
+
+    def _wait_for_end(self, reader: int) -> None:
+        # Nothing is ever written: this is the end of the pipe.
+        os.read(reader, 1)
+        self._leaving.set()
+        deadline = time.monotonic() + self._settings.worker_grace
+        while self._held() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if self._held():
+            self._supervisor.shutdown(FOR_EVER, "The worker was stopped.")
+
+    def _held(self) -> bool:
+        return self._supervisor is not None and bool(self._supervisor.held())
+
+    def work(self, hinted: str) -> int:
+        """Run what waits in the queue of a hint, then in the worker's other queues in turn, until nothing does.
+
+        How many runs there were. The worker's queues alone count, whatever a message says.
+        """
+        queue = in_store(hinted)
+        if queue not in self._queues:
+            return 0
+        count, index = 0, self._queues.index(queue)
+        fruitless = 0
+        while fruitless < len(self._queues):
+            run = self._take(self._queues[index])
+            index = (index + 1) % len(self._queues)
+            fruitless = 0 if run else fruitless + 1
+            if run is not None:
+                count += 1
+                self._run(run)
+        return count
+
+    def _take(self, queue: str) -> Run | None:
+        while not self._leaving.is_set():
+            try:
+                return self._runs.take(queue, self._node)
+            except StoreUnavailable:
+                # Asked until it is answered: it may have given a run, with only the answer lost.
+                self._leaving.wait(RETRY_SECONDS)
+        return None
+
+    def _run(self, run: Run) -> None:
+        logger.info("run %s of job %s begins", run.id, run.job)
+        if self._supervisor is None:
+            # Now, since it has threads and a process of its own, and not every process of the pool gets work.
+            self._supervisor = make_supervisor(self._settings, self._node)
+        self._supervisor.run(run)
