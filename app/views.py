@@ -29,6 +29,7 @@ from app.errors import LoginAgain, LoginRequired, NotFound, RealtimeError
 from app.forms import fields
 from app.model import Run
 from app.readiness import Readiness
+from app.typed import JOB as CODE
 
 Page = tuple[str, int, dict[str, str]]
 bp = Blueprint("views", __name__)
@@ -71,7 +72,9 @@ def register(app: Flask) -> None:
 @bp.get("/")
 def index() -> str:
     """The jobs, and the visitor's newest runs."""
-    return render_template("index.html", jobs=console().jobs(g.user), runs=console().runs(g.user, limit=RECENT_RUNS))
+    # Typed code has a page of its own, for those who may.
+    jobs = [each for each in console().jobs(g.user) if each.name != CODE]
+    return render_template("index.html", jobs=jobs, runs=console().runs(g.user, limit=RECENT_RUNS))
 
 
 @bp.get("/jobs/<name>")
@@ -99,7 +102,7 @@ def job(name: str) -> str:
 def run(run_id: str) -> str:
     """One run: its parameters, its status, all of its output."""
     found = console().run(g.user, run_id)
-    return render_template("run.html", run=found, data=page_data(found.job, found))
+    return render_template("run.html", run=found, typed=found.job == CODE, data=page_data(found.job, found))
 
 
 @bp.get("/vendor/<path:path>")

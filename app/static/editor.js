@@ -1,6 +1,6 @@
 /** The editor for Python: CodeMirror with this page's keys, colours and marks. */
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from "@codemirror/autocomplete";
-import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
+import { defaultKeymap, history, historyKeymap, indentWithTab, isolateHistory } from "@codemirror/commands";
 import { python, pythonLanguage } from "@codemirror/lang-python";
 import { bracketMatching, indentOnInput, indentUnit, syntaxHighlighting } from "@codemirror/language";
 import { EditorSelection, EditorState, Prec } from "@codemirror/state";
@@ -84,6 +84,7 @@ export class Editor {
       changes: { from: 0, to: state.doc.length, insert: text },
       selection: { anchor: 0 },
       effects: markLine.of(null),
+      annotations: isolateHistory.of("full"),
       scrollIntoView: true,
     });
   }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -76,6 +77,16 @@ def test_libraries_are_copied_to_versioned_folders(tmp_path: Path) -> None:
     changed = (folder / "vendor").stat().st_mtime_ns
     subprocess.run([sys.executable, SCRIPT], cwd=folder, check=True)
     assert (folder / "vendor").stat().st_mtime_ns == changed
+
+
+def test_what_a_library_imports_is_there_too() -> None:
+    """Every module that a library, or one of ours, imports by name is in the import map."""
+    imports = Assets(ROOT / "app" / "static", ROOT / "vendor").imports(address)["imports"]
+    files = [ROOT / path.removeprefix("/views.") for path in imports.values() if path.startswith("/views.vendor/")]
+    assert len(files) > 10
+    for file in [*files, *(ROOT / "app" / "static").glob("*.js")]:
+        named = re.findall(r"""^(?:import|export)[^'"]* from ['"]([^./'"][^'"]*)['"]""", file.read_text(), re.MULTILINE)
+        assert set(named) <= set(imports), file
 
 
 @pytest.mark.parametrize(("arguments", "message"), [([], "npm is missing"), (["wrong"], "unknown argument")])
