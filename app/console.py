@@ -6,10 +6,12 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from app import audit, rights
 from app.catalog import Catalog, Job
-from app.errors import BadRequest, NotFound, RealtimeError, ServerStopping, StoreUnavailable
+from app.dispatch import NOT_STARTED, UNANSWERED, Dispatcher, queue_of
+from app.errors import BadRequest, NotFound, NotWaiting, RealtimeError, ServerStopping, StoreUnavailable, TooMany
 from app.executors.base import Executor
 from app.extract import Extract
 from app.feed import Piece
@@ -22,12 +24,14 @@ from app.model import Run, Status, User, new_id
 from app.output import Output
 from app.rights import Action
 from app.stack import Stack
-from app.store.runs import Runs
+from app.store.calls import Calls
+from app.store.runs import Bounds, Runs
+from app.turns import Turns
+from app.typed import JOB, Typed
 from app.viewer import Viewer
 
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 KEY_LENGTH = 128
-LIVE = (Status.QUEUED, Status.RUNNING)
 RETRY_SECONDS = 1.0
 
 
@@ -40,7 +44,13 @@ class Console:
         stack: Stack,
         catalog: Catalog,
         executors: Mapping[str, Executor],
+        dispatcher: Dispatcher,
+        turns: Turns,
+        bounds: Bounds,
+        user_runs: int,
         runs: Runs,
+        calls: Calls,
+        typed: Typed,
         output: Output,
         lookup: Lookup,
         followers: Followers,
@@ -48,8 +58,9 @@ class Console:
         node: str,
     ) -> None:
         self._stack, self._catalog, self._executors = stack, catalog, executors
+        self._dispatcher, self._turns, self._bounds, self._user_runs = dispatcher, turns, bounds, user_runs
         self._runs, self._stored, self._followers, self._node = runs, output, followers, node
-        self._lookup = lookup
+        self._lookup, self._calls, self._typed = lookup, calls, typed
         self._health, self._closing = health, False
 
     def jobs(self, user: User | None) -> list[Job]:
@@ -75,7 +86,8 @@ class Console:
     def start(self, user: User | None, name: str | None, params: Mapping[str, object], key: str | None = None) -> Run:
         """Start a job; None: the example. The same `key` by the same user is the same run.
 
-        Raises: NotFound, JobBroken, InvalidParameters, TooMany, StoreUnavailable, ServerStopping.
+        Raises: NotFound, JobBroken, InvalidParameters, TooMany, StoreUnavailable, ServerStopping; Forbidden,
+        SandboxRefused.
         """
         user = rights.require(user, Action.START)
         if self._closing:
@@ -85,46 +97,64 @@ class Console:
             raise BadRequest(f"key: a text of 1 to {KEY_LENGTH} characters")
         self._refresh()
         job = self._catalog.example if name is None else self._catalog.get(name)
+        if job.name == JOB:
+            self._typed.require(user)
+            self._typed.require_walls()
         values = job.parse(params)
-        executor, now = self._executors[job.executor], time.time()
         run = Run(
             id=new_id(),
             job=job.name,
             title=job.title,
             user=user,
-            status=executor.begins,
-            created=now,
-            started=now if executor.begins is Status.RUNNING else None,
+            status=Status.QUEUED,
+            created=time.time(),
             executor=job.executor,
             params=job.to_json(values),
-            epoch=1,
-            node=self._node,
+            queue=queue_of(job.executor, job.rules, self._node),
+            job_limit=job.rules.at_once,
+            user_limit=self._user_runs,
         )
+        stored = self._store(run, job, values, key)
+        if stored.id == run.id:
+            audit.start(user.id, run.id, job.name, params)
+            self._begin(stored, key)
+        return stored
+
+    def _happens_here(self, executor: str) -> bool:
+        return self._executors[executor].begins is Status.RUNNING
+
+    def _store(self, run: Run, job: Job, values: dict[str, Any], key: str | None) -> Run:
         try:
-            stored = self._runs.create(run, key)
+            if self._happens_here(run.executor):
+                return self._dispatcher.create(replace(run, node=self._node), job, values, key, self._bounds)
+            return self._runs.create(run, key, self._bounds, kept=False)
+        except TooMany as error:
+            audit.denied("too_many", run.user.id, detail=str(error))
+            raise
         except StoreUnavailable:
             # It may be stored all the same, with only the answer lost.
             self._stack.spawn(self._withdraw, run, key)
             raise
-        if stored.id != run.id:
-            return stored
-        audit.start(user.id, run.id, job.name, params)
+
+    def _begin(self, run: Run, key: str | None) -> None:
         try:
-            executor.start(run, job, values)
+            if self._happens_here(run.executor):
+                self._dispatcher.begin(run)
+            else:
+                self._executors[run.executor].announce(run)
         except Exception as error:
-            reason = str(error) if isinstance(error, RealtimeError) else "The server could not start it."
+            reason = str(error) if isinstance(error, RealtimeError) else NOT_STARTED
             try:
                 self._runs.finish(run.id, None, Status.FAILED, message=reason)
             except StoreUnavailable:
                 # Stored as live, and run by nobody: it must not wait until its lease is over.
                 self._stack.spawn(self._withdraw, run, key)
             raise
-        return run
 
     def _withdraw(self, run: Run, key: str | None) -> None:
         while True:
             try:
-                self._runs.withdraw(run, key, "The storage did not answer in time, so this was not started.")
+                self._runs.withdraw(run, key, UNANSWERED)
             except StoreUnavailable:
                 self._stack.sleep(RETRY_SECONDS)
             else:
@@ -138,17 +168,29 @@ class Console:
         """Ask a run to stop; one that has ended stays as it is."""
         run = self._own(user, Action.STOP, run_id)
         audit.stop(user.id if user else "", run_id, run.job)
-        executor = self._executors.get(run.executor)
-        if executor is not None:
-            executor.stop(run_id)
+        here = self._dispatcher.local(run_id) is not None
+        self._dispatcher.stop(run_id)
         try:
             self._runs.ask_to_stop(run_id)
-            self._runs.change(run_id, LIVE, status=Status.STOPPING)
             return self._runs.get(run_id) or run
         except StoreUnavailable:
-            if executor is None or executor.local(run_id) is None:
+            if not here:
                 raise
             return replace(run, status=Status.STOPPING)
+
+    def give_input(self, user: User | None, run_id: str, line: str | None) -> Run:
+        """Hand a line, without its end, to a run that asks for one, or will; None: there are no more.
+
+        Raises: NotFound, NotWaiting, TooMany, StoreUnavailable; Forbidden.
+        """
+        run = self._own(user, Action.INPUT, run_id, local=False)
+        if run.job == JOB:
+            self._typed.require(run.user)
+        if run.status.final or run.executor == "thread":
+            raise NotWaiting("This run reads no input.")
+        audit.gave_input(run.user.id, run_id, run.job)
+        self._calls.give_input(run_id, None if line is None else f"{line}\n")
+        return run
 
     def run(self, user: User | None, run_id: str) -> Run:
         """One run of the user's."""
@@ -177,11 +219,13 @@ class Console:
         send_output: Callable[[Piece], object],
         send_status: Callable[[Run], object],
         send_behind: Callable[[int], object],
+        send_queue: Callable[[dict[str, Any]], object],
         has_room: Callable[[], bool],
         window: int | None,
     ) -> tuple[Run, Viewer, tuple[int, int]]:
         """Send a run's output from a place on, and its status, until its end or the viewer's; a run or its id.
 
+        `send_queue` gets its turn in the queue for as long as it waits, as turns.as_dict.
         Answers also the position of the place, and the number of its line.
         """
         found = self.run(user, run) if isinstance(run, str) else run
@@ -190,6 +234,8 @@ class Console:
         line = self._lookup.line(found, after)
         viewer = Viewer(found.id, after, send_output, send_status, send_behind, has_room, window, self._stack.signal())
         self._followers.watch(viewer)
+        if found.status is Status.QUEUED:
+            self._turns.watch(found, viewer, send_queue)
         return found, viewer, (after, line)
 
     def search(
@@ -220,8 +266,7 @@ class Console:
             raise NotFound("There is no such run.")
         if local:
             # A run of this process is known, and can be stopped, even while the store is away.
-            known = (executor.local(run_id) for executor in self._executors.values())
-            run = next((each for each in known if each is not None), None)
+            run = self._dispatcher.local(run_id)
         if run is None:
             run = self._runs.get(run_id)
         if run is None:

@@ -56,7 +56,7 @@ class Door:
         self._health.listen(lambda storage: socketio.emit("storage", storage.as_dict()))
         socketio.on_event("connect", self._connect)
         socketio.on_event("disconnect", self._disconnect)
-        for name in ("start_request", "stop_request", "watch", "unwatch", "search"):
+        for name in ("start_request", "stop_request", "input", "watch", "unwatch", "search"):
             socketio.on_event(name, self._answering(name, getattr(self, f"_{name}")))
         # Without Flask around it: it comes many times a second, and concerns what this socket was allowed to watch.
         socketio.server.on("ack", self._ack, namespace="/")
@@ -145,6 +145,10 @@ class Door:
             raise NotFound("This page has started no run yet.")
         return {"run": self._console.stop(user, run_id).as_dict()}
 
+    def _input(self, _page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
+        run = self._console.give_input(user, messages.run_id(message), messages.line(message))
+        return {"run": run.as_dict()}
+
     def _watch(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
         return self._watching(page, user, messages.run_id(message), messages.place(message), bool(message.get("ack")))
 
@@ -162,6 +166,7 @@ class Door:
             place,
             send_output=lambda piece: wire.output(address, run_id, piece),
             send_status=lambda run: self._socketio.emit("status", {"run": run.as_dict()}, to=sid),
+            send_queue=lambda turn: self._socketio.emit("queue", turn, to=sid),
             send_behind=lambda end: self._socketio.emit("behind", {"run": run_id, "position": end}, to=sid),
             has_room=lambda: wire.has_room(address),
             window=self._window if acknowledges else None,

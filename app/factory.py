@@ -9,13 +9,16 @@ from typing import Any
 from flask import Flask
 from flask_socketio import SocketIO
 
-from app import audit, auth, capture, events, headers, keys, logs, views, visitors
+from app import audit, auth, broker, capture, codepage, events, headers, keys, logs, views, visitors
 from app.archiver import Archiver
 from app.catalog import Catalog
 from app.config import Settings
 from app.console import Console
 from app.credentials import Credentials
+from app.dispatch import Dispatcher
 from app.executors.base import Executor
+from app.executors.celery import CeleryExecutor
+from app.executors.process import ProcessExecutor
 from app.executors.thread import ThreadExecutor
 from app.follow import Followers
 from app.health import Health
@@ -26,15 +29,18 @@ from app.output import Output
 from app.provider import Provider
 from app.readiness import Readiness
 from app.retention import Retention
-from app.stack import SWITCH_SECONDS, make_stack
+from app.stack import SWITCH_SECONDS, Stack, make_stack
 from app.store.archive import FolderArchive
+from app.store.calls import Calls
 from app.store.connection import Breaker, connect
 from app.store.ended import EndedRuns
 from app.store.log import Log
 from app.store.pulse import Pulse
-from app.store.runs import Runs
+from app.store.runs import Bounds, Runs
 from app.store.sessions import install_sessions
 from app.store.tokens import TokenStore
+from app.turns import Turns
+from app.typed import Typed
 from app.watchdog import Watchdog
 from app.wire import uncompressed
 
@@ -70,14 +76,17 @@ def create_app(settings: Settings) -> Flask:
     output = Output(settings, stack, log, archive)
     provider = Provider(settings)
     credentials = Credentials(settings, stack, provider, TokenStore(client, made.fernet))
-    catalog = Catalog(settings, executors=("thread",))
-    executors = {"thread": ThreadExecutor(settings, stack, log, runs, credentials=credentials, archiver=archiver)}
+    threads = ThreadExecutor(settings, stack, log, runs, credentials=credentials, archiver=archiver)
+    executors = {"thread": threads, **_others(settings, stack, runs)}
+    catalog = Catalog(settings, executors=executors, lacking={"celery": broker.missing(settings)})
+    typed = Typed(settings, runs)
+    dispatcher = Dispatcher(stack, runs, threads, node=node, most=settings.node_runs)
     followers = Followers(
         stack,
         log,
         output,
         runs,
-        is_local=lambda run_id: executors["thread"].local(run_id) is not None,
+        is_local=lambda run_id: threads.local(run_id) is not None,
         message_bytes=min(MESSAGE_BYTES, settings.window_bytes // 2),
     )
     log.on_append(followers.heard)
@@ -86,7 +95,13 @@ def create_app(settings: Settings) -> Flask:
         stack=stack,
         catalog=catalog,
         executors=executors,
+        dispatcher=dispatcher,
+        turns=Turns(stack, runs),
+        bounds=Bounds(settings.user_starts, settings.user_queued, settings.queue_runs),
+        user_runs=settings.user_runs,
         runs=runs,
+        calls=Calls(client),
+        typed=typed,
         output=output,
         lookup=Lookup(stack, output, settings.search_seconds),
         followers=followers,
@@ -107,13 +122,47 @@ def create_app(settings: Settings) -> Flask:
         credentials=credentials,
         provider=provider,
         readiness=readiness,
+        typed=typed,
         on_logout=[],
     )
-    headers.register(app)
-    views.register(app)
-    auth.register(app)
+    for door in (headers, views, codepage, auth):
+        door.register(app)
+    socketio = _socketio(app, settings, stack)
+    wsgi: Any = app
+    wsgi.wsgi_app = visitors.around(headers.around(app.wsgi_app), settings.origins)
+    if settings.compression == "off":
+        wsgi.wsgi_app = uncompressed(wsgi.wsgi_app)
+    sockets = events.Door(app, socketio)
+    app.extensions["on_logout"].append(sockets.end_session)
+    app.extensions["shutdown"] = readiness.before_stop(functools.partial(_end_runs, console, dispatcher))
+    watchdog.watch(stack)
+    retention = Retention(
+        settings, stack, runs=runs, ended=EndedRuns(client), archive=archive, archiver=archiver, node=node
+    )
+    for work in (
+        retention.keep,
+        functools.partial(sockets.sweep, sessions.alive, stack.sleep),
+        functools.partial(audit.tell_repetitions, stack.sleep),
+    ):
+        stack.spawn(work)
+    Leases(stack, Runs(vital), dispatcher).keep()
+    health.keep(writers=lambda: threads.trouble, archive=lambda: archiver.trouble)
+    return app
+
+
+def _others(settings: Settings, stack: Stack, runs: Runs) -> dict[str, Executor]:
+    """The executors whose runs happen elsewhere."""
+    found: dict[str, Executor] = {"process": ProcessExecutor()}
+    if not broker.missing(settings):
+        celery = CeleryExecutor(settings, stack, runs)
+        celery.keep()
+        found[celery.name] = celery
+    return found
+
+
+def _socketio(app: Flask, settings: Settings, stack: Stack) -> SocketIO:
     heartbeat = max(PING_SECONDS, settings.max_connections // MOST_PINGS)
-    socketio = SocketIO(
+    return SocketIO(
         app,
         async_mode=stack.name,
         manage_session=False,
@@ -124,25 +173,8 @@ def create_app(settings: Settings) -> Flask:
         ping_interval=heartbeat,
         ping_timeout=heartbeat,
     )
-    wsgi: Any = app
-    wsgi.wsgi_app = visitors.around(headers.around(app.wsgi_app), settings.origins)
-    if settings.compression == "off":
-        wsgi.wsgi_app = uncompressed(wsgi.wsgi_app)
-    door = events.Door(app, socketio)
-    app.extensions["on_logout"].append(door.end_session)
-    app.extensions["shutdown"] = readiness.before_stop(functools.partial(_end_runs, console, executors["thread"]))
-    watchdog.watch(stack)
-    stack.spawn(door.sweep, sessions.alive, stack.sleep)
-    retention = Retention(
-        settings, stack, runs=runs, ended=EndedRuns(client), archive=archive, archiver=archiver, node=node
-    )
-    stack.spawn(retention.keep)
-    stack.spawn(audit.tell_repetitions, stack.sleep)
-    Leases(stack, Runs(vital), executors["thread"]).keep()
-    health.keep(writers=lambda: executors["thread"].trouble, archive=lambda: archiver.trouble)
-    return app
 
 
-def _end_runs(console: Console, executor: Executor, seconds: float) -> None:
+def _end_runs(console: Console, dispatcher: Dispatcher, seconds: float) -> None:
     console.close()
-    executor.shutdown(seconds)
+    dispatcher.shutdown(seconds)

@@ -59,6 +59,7 @@ class Run:
     has come: its `name` ("ask", "interrupt", "terminate", "kill", "raise", "ignored") and, where another follows,
     its `next` and the time `until` then. `signal` names what ended the run's process ("SIGSEGV"). `queue` is where it
     waits for its turn, until its job has fewer runs than `job_limit` and its user than `user_limit` (0: any number).
+    `asks` is the prompt of an `input()` that waits for its line, None where none does.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Run:
     queue: str = ""
     job_limit: int = 0
     user_limit: int = 0
+    asks: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The run as doors send it."""
@@ -104,6 +106,7 @@ class Run:
             "stage": self.stage,
             "signal": self.signal,
             "queue": self.queue,
+            "asks": self.asks,
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from app.catalog import Job
@@ -12,7 +13,7 @@ class Executor(Protocol):
     """Where runs happen; every method is called by hub code."""
 
     name: str
-    # The status that a run is stored with.
+    # RUNNING: runs happen in this process, given by `start`. QUEUED: others take them from their queue.
     begins: Status
 
     @property
@@ -20,9 +21,12 @@ class Executor(Protocol):
         """Why the output of a run here waits to be stored, or None."""
 
     def start(self, run: Run, job: Job, params: dict[str, Any]) -> None:
-        """Begin a run that is stored; its output and its one final status go to the store.
+        """Begin a run that is stored and has its turn; its output and its one final status go to the store."""
 
-        Raises: TooMany where this executor has no room.
+    def announce(self, run: Run) -> None:
+        """A run waits that others take, who may have to be told by another way than the store's bell.
+
+        Raises: RealtimeError where they cannot be told: the run is withdrawn.
         """
 
     def local(self, run_id: str) -> Run | None:
@@ -36,3 +40,9 @@ class Executor(Protocol):
 
     def shutdown(self, seconds: float) -> None:
         """The node goes away: stop what cannot outlive it, and come back when it is recorded or time is up."""
+
+
+class LocalExecutor(Executor, Protocol):
+    """One whose runs happen in this process; `on_room` is called when it has room for another run."""
+
+    on_room: Callable[[], object]

@@ -43,6 +43,8 @@ def run_of(run_id: str, fields: Mapping[bytes, bytes]) -> Run | None:
     def loaded(name: str) -> Any:
         return json.loads(found[name]) if found.get(name) else None
 
+    # In a list, as the store cannot tell no text from an empty one.
+    asked = loaded("asks")
     code, progress = number("exit_code"), loaded("progress")
     return Run(
         id=run_id,
@@ -67,4 +69,5 @@ def run_of(run_id: str, fields: Mapping[bytes, bytes]) -> Run | None:
         queue=found.get("queue", ""),
         job_limit=int(found.get("job_limit", 0)),
         user_limit=int(found.get("user_limit", 0)),
+        asks=asked[0] if asked and not found.get("ended") else None,
     )

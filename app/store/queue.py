@@ -120,6 +120,16 @@ class Queue:
             place: int | None = self._client.zrank(f"queue:{run.queue}", run.id)
         return None if place is None else place + 1
 
+    def queues(self) -> list[str]:
+        """The queues where a run waits now."""
+        with store_errors():
+            return sorted(name.decode() for name in self._client.smembers("queues"))
+
+    def waiting(self, queue: str, limit: int) -> list[str]:
+        """The ids of the first `limit` runs that wait in a queue, in order."""
+        with store_errors():
+            return [run_id.decode() for run_id in self._client.zrange(f"queue:{queue}", 0, limit - 1)]
+
     def tidy(self) -> int:
         """Free the slots and places of runs that have ended or are no more, which should be none; answers how many.
 

@@ -165,7 +165,8 @@ return 1
 # belongs to another epoch.
 RESTORE = """
 local run = redis.call('HMGET', KEYS[1], 'epoch', 'ended')
-if run[1] ~= ARGV[1] or run[2] then return 0 end
+-- A run that waits has no epoch: nobody else can have it.
+if not run[1] or run[2] or (ARGV[1] ~= '0' and run[1] ~= ARGV[1]) then return 0 end
 redis.call('SET', KEYS[2], '1', 'PX', ARGV[2])
 return 1
 """

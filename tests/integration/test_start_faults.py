@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,9 +10,12 @@ import pytest
 import redis
 
 from app.console import Console
+from app.dispatch import Dispatcher
 from app.errors import StoreUnavailable
+from app.limits import Rules
 from app.model import Run, Status, User
 from app.stack import ThreadingStack
+from app.store.runs import Bounds
 from tests.archiving import Node
 from tests.waiting import wait_until
 
@@ -21,7 +25,7 @@ ANN = User("ann", "Ann Example", "ann@example.com")
 class Job:
     """A job without parameters."""
 
-    name, title, executor = "job", "Job", "thread"
+    name, title, executor, rules = "job", "Job", "thread", Rules()
 
     def parse(self, _values: object) -> dict[str, Any]:
         """As Job.parse."""
@@ -59,6 +63,11 @@ class Executor:
     def __init__(self, failures: int) -> None:
         self.failures = failures
         self.began: list[str] = []
+        self.on_room: Callable[[], object] = lambda: None
+
+    def held(self) -> list[Run]:
+        """As Executor.held."""
+        return []
 
     def start(self, run: Run, _job: Job, _params: dict[str, Any]) -> None:
         """As Executor.start."""
@@ -79,12 +88,18 @@ def test_a_run_that_is_stored_and_cannot_begin_is_withdrawn(
 ) -> None:
     """The store goes away between the two, for longer than one attempt: the run fails, and its key starts another."""
     executor = Executor(1)
-    parts: dict[str, Any] = {"output": node.output, "lookup": None, "followers": None, "node": "node-a"}
+    given: Any = executor
+    stack = ThreadingStack()
+    unused = dict.fromkeys(("turns", "lookup", "followers", "calls", "typed"))
+    parts: dict[str, Any] = {"bounds": Bounds(), "user_runs": 0, **unused}
     console = Console(
-        stack=ThreadingStack(),
+        stack=stack,
         catalog=cast("Any", Jobs()),
-        executors={"thread": cast("Any", executor)},
+        executors={"thread": given},
+        dispatcher=Dispatcher(stack, node.runs, given, node="node-a", most=1),
         runs=node.runs,
+        output=node.output,
+        node="node-a",
         health=cast("Any", Well()),
         **parts,
     )
