@@ -39,6 +39,11 @@ class Capture:
         self._quiet = 0
         flusher.add(self)
 
+    @property
+    def within(self) -> bool:
+        """Is the calling thread about to pass output on?"""
+        return self.lock._is_owned()  # type: ignore[attr-defined, no-any-return] # as threading.Condition asks it
+
     def writer(self, stream: Stream, door: dict[str, Any]) -> Writer:
         """A new writer for the calling thread, whose prints look into `door`."""
         writer = Writer(self, stream, door)

@@ -155,6 +155,10 @@ class Writer:
             self.pieces.append(text)
             return len(text)
         capture = self.capture
+        if capture.within:
+            # Called by a signal's handler, or a finalizer, in the midst of what comes below.
+            self.pieces.append(text)
+            return len(text)
         if self.stream in capture.closed:
             raise ValueError("I/O operation on closed file.")
         capture.pipe.wait_for_room()
@@ -170,6 +174,8 @@ class Writer:
 
     def flush(self) -> None:
         """Pass everything on, the unfinished line too."""
+        if self.capture.within:
+            return
         with self.capture.lock:
             self.take_turn()
             self.drain()

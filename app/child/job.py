@@ -25,6 +25,8 @@ from app.model import User
 
 MESSAGE_CHARACTERS = 500
 DEFER_SECONDS = 0.002
+# As shells have it: 128 and the number of SIGINT.
+INTERRUPTED = 130
 _OURS = (__file__, asyncio.runners.__file__, asyncio.base_events.__file__)
 
 
@@ -33,9 +35,10 @@ def main(connection: socket.socket, job: Job) -> NoReturn:
     control = Control(connection)
     start = control.wait_for("start")
     output = Output()
-    signal.signal(signal.SIGINT, _Interrupt(output))
+    interrupt = Interrupt(output)
+    signal.signal(signal.SIGINT, interrupt)
     reseed()
-    code, message = JobCall(job, control, start, output).run()
+    code, message = JobCall(job, control, start, output, interrupt).run()
     control.say("ended", exit_code=code, message=message)
     os._exit(code)
 
@@ -47,16 +50,19 @@ def reseed() -> None:
         numpy.seed()
 
 
-class _Interrupt:
+class Interrupt:
     """SIGINT is KeyboardInterrupt, but not in the middle of passing output on, which would lose some of it."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
+        self.came = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self._output.capture.lock._is_owned():  # type: ignore[attr-defined] # as threading.Condition asks it
+        """As a handler of signals is called."""
+        if self._output.capture.within:
             threading._start_new_thread(self._again, ())  # type: ignore[attr-defined]
         else:
+            self.came = True
             signal.default_int_handler(number, frame)
 
     @staticmethod
@@ -68,8 +74,9 @@ class _Interrupt:
 class JobCall:
     """One call of a job's function."""
 
-    def __init__(self, job: Job, control: Control, start: dict[str, Any], output: Output) -> None:
-        self._job, self._control, self._start, self._output = job, control, start, output
+    def __init__(self, job: Job, control: Control, start: dict[str, Any], output: Output, interrupt: Interrupt) -> None:
+        self._job, self._control, self._start = job, control, start
+        self._output, self._interrupt = output, interrupt
 
     def run(self) -> tuple[int, str]:
         """Call it, wait for its threads as a script would, and run what it left for the end: exit code and message."""
@@ -139,6 +146,9 @@ class JobCall:
         return number, f"exit code {number}" if number else ""
 
     def _failed(self, error: BaseException) -> tuple[int, str]:
+        if isinstance(error, KeyboardInterrupt) and self._interrupt.came:
+            # Somebody pressed Stop, and knows.
+            return INTERRUPTED, "KeyboardInterrupt"
         # The frames above the job's own are ours and tell its author nothing.
         step = error.__traceback__
         while step is not None and step.tb_frame.f_code.co_filename in _OURS and step.tb_next is not None:

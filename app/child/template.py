@@ -86,8 +86,9 @@ class Template:
             job = self._catalog.get(request["job"])
         except RealtimeError as error:
             return {"error": str(error)}
-        chosen = dataclasses.asdict(job.rules.limits)
-        limits = {name: request["limits"][name] if value is None else value for name, value in chosen.items()}
+        chosen = {} if request.get("argv") else dataclasses.asdict(job.rules.limits)
+        own = {name: value for name, value in chosen.items() if value is not None}
+        limits = {**request["limits"], **own}
         warden = os.fork()
         if warden == 0:
             self._become_warden(request, job, limits, descriptors)

@@ -28,8 +28,10 @@ class Outputs:
     While the store is away it waits there, and so does the job when its pipes are full; `count` is in bytes.
     """
 
-    def __init__(self, out: int, err: int, recorder: Recorder, stack: Stack, on_failure: Callable[[], object]) -> None:
-        self._streams = {out: Stream.OUT, err: Stream.ERR}
+    def __init__(
+        self, pipes: tuple[int, ...], recorder: Recorder, stack: Stack, on_failure: Callable[[], object]
+    ) -> None:
+        self._streams = dict(zip(pipes, Stream, strict=True))
         self._recorder, self._stack, self._on_failure = recorder, stack, on_failure
         self._relay: Relay[list[Record]] = Relay(recorder.store, stack)
         self._wake, self._waker = os.pipe()

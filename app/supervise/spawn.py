@@ -42,7 +42,8 @@ class SpawnFailed(RealtimeError):
 class Command:
     """A program instead of the job's function, with exactly this environment; it speaks as app/child/control.py does.
 
-    `cleanup` is called after its end. `trouble` is asked twice a second: a sentence ends the run with it.
+    `cleanup` is called after its end. `trouble` is asked twice a second: a sentence ends the run with it. `limits`, by
+    the names of app/limits.py, stand instead of the job's, and the program bounds its processes by itself.
     """
 
     argv: Sequence[str]
@@ -50,25 +51,34 @@ class Command:
     cwd: str = "/"
     cleanup: Callable[[], object] = lambda: None
     trouble: Callable[[], str | None] = lambda: None
+    limits: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Spawned:
-    """A run's processes: `link` is the warden's, `control` the job's, `out` and `err` are to be read.
+    """A run's processes: `link` is the warden's, `control` the job's, `pipes` are stdout's and stderr's to be read.
 
     `facts` are what the template knows of the job: `injected` names, `is_async`, `secrets`, `limits`, `grace`.
     """
 
     link: socket.socket
     control: socket.socket
-    out: int
-    err: int
+    pipes: tuple[int, ...]
     facts: dict[str, Any]
 
     def signal(self, number: int) -> None:
         """Have the warden send a signal: SIGKILL to all of the run, others to the group of its first process."""
         with suppress(OSError):
             self.link.send(json.dumps({"signal": int(number)}).encode())
+
+    def close(self) -> None:
+        """Let go of everything; whatever of the run still lives ends."""
+        _close([self.link, self.control, *self.take_pipes()])
+
+    def take_pipes(self) -> tuple[int, ...]:
+        """The pipes, which the caller closes."""
+        pipes, self.pipes = self.pipes, ()
+        return pipes
 
 
 class Templates:
@@ -104,6 +114,7 @@ class Templates:
             request: dict[str, Any] = {"job": job, "limits": self._limits, "grace": self._grace}
             if command is not None:
                 request |= {"argv": list(command.argv), "env": command.env, "cwd": command.cwd}
+                request["limits"] = {**self._limits, **command.limits}
             facts = self._ask(json.dumps(request).encode(), theirs)
         except BaseException:
             _close(ours)
@@ -114,7 +125,7 @@ class Templates:
             _close(ours)
             raise SpawnFailed(facts["error"])
         link, control, out, err = ours
-        return Spawned(link, control, out, err, facts)
+        return Spawned(link, control, (out, err), facts)
 
     def _ask(self, request: bytes, descriptors: list[int]) -> dict[str, Any]:
         with self._lock:

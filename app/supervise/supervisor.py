@@ -21,9 +21,10 @@ from app.store.connection import connect
 from app.store.log import Log
 from app.store.runs import Runs
 from app.store.tokens import TokenStore
+from app.supervise.kit import Kit
 from app.supervise.news import News
 from app.supervise.spawn import Command, Templates
-from app.supervise.supervised import Kit, Supervised
+from app.supervise.supervised import Supervised
 
 logger = logging.getLogger(__name__)
 

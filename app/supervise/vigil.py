@@ -1,0 +1,194 @@
+"""The watch over a run's processes: hears its warden and its job, obeys Stop, looks after limits, until all end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import select
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from app.credentials import TokenSource
+from app.errors import RealtimeError, StoreUnavailable
+from app.masking import SHORTEST, Masker
+from app.model import Run, Status
+from app.supervise.kit import Box, Kit
+from app.supervise.limits import Excess, Watch
+from app.supervise.outcome import Ending
+from app.supervise.spawn import Spawned
+from app.supervise.stages import ASK, INTERRUPT, KILL, TERMINATE, Stages
+from app.supervise.talk import Talk
+
+logger = logging.getLogger(__name__)
+
+REPORT_BYTES = 4096
+TROUBLE_SECONDS = 0.5
+# A Stop waits so long for the job's code to begin: what gets a signal before that does not know it yet.
+UNBEGUN_SECONDS = 1.0
+PROMPT_CHARACTERS = 1000
+SIGNALS = {INTERRUPT: signal.SIGINT, TERMINATE: signal.SIGTERM, KILL: signal.SIGKILL}
+
+
+class Vigil:
+    """All its methods belong to the run's thread; `printed` tells how many bytes of output there were."""
+
+    def __init__(
+        self,
+        run: Run,
+        kit: Kit,
+        spawned: Spawned,
+        box: Box,
+        *,
+        masker: Masker,
+        lease: TokenSource | None,
+        printed: Callable[[], int],
+        trouble: Callable[[], str | None],
+    ) -> None:
+        self._run, self._kit, self._spawned, self._box = run, kit, spawned, box
+        self._masker, self._lease, self._printed, self._trouble = masker, lease, printed, trouble
+        facts = spawned.facts
+        self._stages = Stages(
+            asks=facts["is_async"] or "running" in facts["injected"],
+            grace=facts["grace"],
+            act=self._act,
+            tell=lambda stage: kit.news.tell(run.id, status=Status.STOPPING, stage=stage),
+        )
+        self._limits = Watch(facts["warden"], facts["limits"])
+        self._poll = select.poll()
+        self._poll.register(spawned.link, select.POLLIN)
+        self._poll.register(box.fd, select.POLLIN)
+        self._talk = Talk(spawned.control, self._poll, self._hear)
+        self._begun = self._asks = False
+        self._over = False
+        self._stopped_at = 0.0
+        self._next_trouble = 0.0
+        self.ending = Ending()
+
+    @property
+    def ends(self) -> bool:
+        """Is this the run's end?"""
+        return self._over or self._stopped_at > 0
+
+    def keep(self) -> None:
+        """Watch until nothing of the run lives; then `ending` is known."""
+        run = self._run
+        self._talk.say(
+            do="start",
+            run=run.id,
+            job=run.job,
+            params=run.params,
+            user=asdict(run.user),
+            api_url=self._kit.settings.provider_url,
+        )
+        link = self._spawned.link.fileno()
+        while not self._over:
+            pause = min(self._stages.until, self._limits.next) - time.monotonic()
+            for fd, events in self._poll.poll(max(0.0, pause) * 1000):
+                if fd == link:
+                    self._hear_warden()
+                elif fd == self._talk.fd:
+                    self._talk.attend(events)
+                else:
+                    self._box.empty()
+            self._look()
+        self.ending.stage = self._stages.name
+
+    def stop(self, reason: str) -> None:
+        """Somebody wants the run to end; the first reason counts."""
+        self._note_stop(reason)
+        if self._begun:
+            self._stages.begin()
+
+    def kill(self, reason: str) -> None:
+        """Somebody cannot wait."""
+        self._note_stop(reason)
+        self._stages.kill()
+
+    def _note_stop(self, reason: str) -> None:
+        if not self._stopped_at:
+            self._stopped_at, self.ending.reason = time.monotonic(), reason
+
+    def _act(self, stage: str) -> None:
+        if stage == ASK:
+            self._talk.say(do="ask")
+        else:
+            self._spawned.signal(SIGNALS[stage])
+
+    def _look(self) -> None:
+        self._stages.look()
+        now = time.monotonic()
+        if now < self._limits.next or self._over:
+            return
+        if self._stopped_at and now - self._stopped_at > UNBEGUN_SECONDS:
+            # Whatever keeps it from beginning.
+            self._stages.begin()
+        excess = self._limits.look(self._printed())
+        if excess is None and now >= self._next_trouble:
+            self._next_trouble = now + TROUBLE_SECONDS
+            text = self._trouble()
+            excess = Excess(Status.FAILED, text, at_once=True) if text else None
+        if excess is not None and self.ending.excess is None and not self._stopped_at:
+            self.ending.excess = excess
+            self._note_stop("")
+            (self._stages.kill if excess.at_once else self._stages.begin)()
+        elif excess is not None and excess.at_once:
+            self._stages.kill()
+
+    def _hear_warden(self) -> None:
+        try:
+            data = self._spawned.link.recv(REPORT_BYTES)
+        except OSError:
+            data = b""
+        message: dict[str, Any] = json.loads(data) if data else {}
+        if not message or "status" in message:
+            self.ending.wait_status = message.get("status")
+            # What the job said as its last may not be read yet.
+            self._talk.hear()
+            self._over = True
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        kind = message["say"]
+        if kind == "begun":
+            self._begun = True
+            if self._stopped_at:
+                self._stages.begin()
+        elif kind == "progress":
+            done, total = message["progress"]
+            self._kit.news.tell(self._run.id, progress=(float(done), float(total)))
+        elif kind == "token?":
+            self._kit.stack.spawn(self._fetch_token)
+        elif kind == "input?":
+            self._asks = True
+            self._kit.news.tell(self._run.id, asks=str(message["prompt"])[:PROMPT_CHARACTERS])
+            self.look_for_input()
+        elif kind == "ended":
+            self.ending.said = (int(message["exit_code"]), str(message["message"]))
+
+    def _fetch_token(self) -> None:
+        """In a thread of its own, as the provider may take its time."""
+        try:
+            token = self._lease() if self._lease is not None else ""
+            self._masker.add((token,) if len(token) >= SHORTEST else ())
+            answer = {"token": token}
+        except RealtimeError as error:
+            answer = {"error": type(error).__name__, "text": str(error)}
+        except Exception:
+            logger.exception("no token for run %s", self._run.id)
+            answer = {"error": "RealtimeError", "text": "There is no token; the runner's log says why."}
+        self._box.put(lambda: self._talk.say(do="token", **answer))
+
+    def look_for_input(self) -> None:
+        """Something may have been typed."""
+        if not self._asks:
+            return
+        try:
+            found = self._kit.calls.take_input(self._run.id)
+        except StoreUnavailable:
+            return
+        if found is not None:
+            self._asks = False
+            self._kit.news.tell(self._run.id, asks=None)
+            self._talk.say(do="input", line=found[0])
