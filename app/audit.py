@@ -21,6 +21,8 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "logout": ("user",),
     "start": ("user", "run", "job", "parameters"),
     "stop": ("user", "run", "job"),
+    "kill": ("user", "run", "job"),
+    "input": ("user", "run", "job"),
     "download": ("user", "run", "job"),
     "denied": ("reason", "user", "run", "detail"),
     "denied_again": ("reason", "user", "count"),
@@ -73,6 +75,16 @@ def start(user: str, run: str, job: str, parameters: Iterable[str]) -> None:
 def stop(user: str, run: str, job: str) -> None:
     """A run is asked to stop."""
     _record("stop", user=user, run=run, job=job)
+
+
+def kill(user: str, run: str, job: str) -> None:
+    """A run is to be killed at once."""
+    _record("kill", user=user, run=run, job=job)
+
+
+def gave_input(user: str, run: str, job: str) -> None:
+    """A line was typed for a run; what it says is not recorded."""
+    _record("input", user=user, run=run, job=job)
 
 
 def download(user: str, run: str, job: str) -> None:

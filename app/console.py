@@ -11,7 +11,16 @@ from typing import Any
 from app import audit, rights
 from app.catalog import Catalog, Job
 from app.dispatch import NOT_STARTED, UNANSWERED, Dispatcher, queue_of
-from app.errors import BadRequest, NotFound, NotWaiting, RealtimeError, ServerStopping, StoreUnavailable, TooMany
+from app.errors import (
+    BadRequest,
+    Forbidden,
+    NotFound,
+    NotWaiting,
+    RealtimeError,
+    ServerStopping,
+    StoreUnavailable,
+    TooMany,
+)
 from app.executors.base import Executor
 from app.extract import Extract
 from app.feed import Piece
@@ -177,6 +186,18 @@ class Console:
             if not here:
                 raise
             return replace(run, status=Status.STOPPING)
+
+    def kill(self, user: User | None, run_id: str) -> Run:
+        """End a run at once, without the stages of Stop; one that has ended stays as it is.
+
+        Raises: NotFound, StoreUnavailable; Forbidden for a thread run, which cannot be killed.
+        """
+        run = self._own(user, Action.STOP, run_id)
+        if run.executor == "thread":
+            raise Forbidden("A run in a thread cannot be killed. Press Stop: it is asked, then interrupted.")
+        audit.kill(run.user.id, run_id, run.job)
+        self._runs.ask_to_kill(run_id)
+        return self._runs.get(run_id) or run
 
     def give_input(self, user: User | None, run_id: str, line: str | None) -> Run:
         """Hand a line, without its end, to a run that asks for one, or will; None: there are no more.

@@ -56,7 +56,7 @@ class Door:
         self._health.listen(lambda storage: socketio.emit("storage", storage.as_dict()))
         socketio.on_event("connect", self._connect)
         socketio.on_event("disconnect", self._disconnect)
-        for name in ("start_request", "stop_request", "input", "watch", "unwatch", "search"):
+        for name in ("start_request", "stop_request", "kill_request", "input", "watch", "unwatch", "search"):
             socketio.on_event(name, self._answering(name, getattr(self, f"_{name}")))
         # Without Flask around it: it comes many times a second, and concerns what this socket was allowed to watch.
         socketio.server.on("ack", self._ack, namespace="/")
@@ -125,7 +125,7 @@ class Door:
             user = auth.current_user() if page else None
         except StoreUnavailable:
             # Stop must work all the same; the socket was this user's before the store went away.
-            if page is None or name != "stop_request":
+            if page is None or name not in ("stop_request", "kill_request"):
                 raise
             user = page.user
         return rights.require(user, rights.DOORS[f"socket:{name}"])
@@ -140,10 +140,10 @@ class Door:
         return self._watching(page, user, run, Place(), bool(message.get("ack")))
 
     def _stop_request(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
-        run_id = messages.text(message, "run", page.newest)
-        if run_id is None:
-            raise NotFound("This page has started no run yet.")
-        return {"run": self._console.stop(user, run_id).as_dict()}
+        return {"run": self._console.stop(user, _meant(page, message)).as_dict()}
+
+    def _kill_request(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
+        return {"run": self._console.kill(user, _meant(page, message)).as_dict()}
 
     def _input(self, _page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
         run = self._console.give_input(user, messages.run_id(message), messages.line(message))
@@ -233,6 +233,13 @@ class Door:
                 continue
             for session in ended:
                 self.end_session(session)
+
+
+def _meant(page: Page, message: dict[str, Any]) -> str:
+    run_id = messages.text(message, "run", page.newest)
+    if run_id is None:
+        raise NotFound("This page has started no run yet.")
+    return run_id
 
 
 def _sid() -> str:

@@ -36,6 +36,7 @@ WATCH_SECONDS = 0.2
 # The web server's time for viewers and connections, after that for runs.
 AFTER_RUNS_SECONDS = 2
 RUNNER = "runner"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 RUNNER_PAUSE_SECONDS = 0.5
 STOP_SECONDS = {"Webex stand-in": 1.0, "embedded Valkey": 2.5}
 STAND_IN_READY = b"Webex stand-in ready at "
@@ -53,7 +54,9 @@ class Launcher:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._children: list[Child] = []
-        self._changes: dict[str, str] = {}
+        # Who comes to this machine by itself may do there what they like; others only where CODE_USERS says so.
+        alone = settings.environment == "development" and settings.host in LOOPBACK and not settings.code_users
+        self._changes: dict[str, str] = {"code_users": "*"} if alone else {}
         self._stopping = False
 
     def run(self) -> None:

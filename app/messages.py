@@ -11,6 +11,7 @@ from app.lookup import MATCHES, Place
 from app.matching import QUERY_CHARACTERS, Query
 
 TEXT_LENGTH = 200
+LINE_LENGTH = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,29 @@ def run_id(message: dict[str, Any]) -> str:
     if found is None:
         raise BadRequest("run: expected the id of a run")
     return found
+
+
+def line(message: dict[str, Any]) -> str | None:
+    """What was typed for a run; None: the end of all input."""
+    end = message.get("eof", False)
+    if not isinstance(end, bool):
+        raise BadRequest("eof: expected true or false")
+    value = message.get("line")
+    if end:
+        if value is not None:
+            raise BadRequest("input: expected `line` or `eof`, not both")
+        return None
+    if not isinstance(value, str):
+        raise BadRequest("line: expected a text")
+    if len(value) > LINE_LENGTH:
+        raise BadRequest(f"line: at most {LINE_LENGTH} characters")
+    if "\n" in value or "\r" in value:
+        raise BadRequest("line: expected one line")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadRequest("line: half a character is no text") from None
+    return value
 
 
 def place(message: dict[str, Any]) -> Place:

@@ -20,6 +20,8 @@ class Action(StrEnum):
     WATCH = "watch"
     STOP = "stop"
     DOWNLOAD = "download"
+    CODE = "type code"
+    INPUT = "input"
 
 
 def _anybody(_user: User | None, _run: Run | None) -> bool:
@@ -42,6 +44,9 @@ RULES: dict[Action, Callable[[User | None, Run | None], bool]] = {
     Action.WATCH: _owner,
     Action.STOP: _owner,
     Action.DOWNLOAD: _owner,
+    # Whom CODE_USERS names, beyond that: app/typed.py.
+    Action.CODE: _logged_in,
+    Action.INPUT: _owner,
 }
 
 DOORS: dict[str, Action] = {
@@ -50,6 +55,8 @@ DOORS: dict[str, Action] = {
     "socket:disconnect": Action.PUBLIC,
     "socket:start_request": Action.START,
     "socket:stop_request": Action.STOP,
+    "socket:kill_request": Action.STOP,
+    "socket:input": Action.INPUT,
     "socket:watch": Action.WATCH,
     "socket:unwatch": Action.WATCH,
     "socket:ack": Action.WATCH,
@@ -62,6 +69,9 @@ DOORS: dict[str, Action] = {
     "http:views.index": Action.LIST_JOBS,
     "http:views.job": Action.LIST_JOBS,
     "http:views.run": Action.WATCH,
+    "http:codepage.page": Action.CODE,
+    "http:codepage.job": Action.CODE,
+    "http:codepage.source": Action.WATCH,
     "http:downloads.output": Action.DOWNLOAD,
     "http:auth.login": Action.PUBLIC,
     "http:auth.redirect": Action.PUBLIC,

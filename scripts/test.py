@@ -21,6 +21,7 @@ NEEDS = {
     "tests/integration/test_nginx.py": "nginx",
     "tests/integration/test_nginx_console.py": "nginx",
     "tests/integration/test_celery.py": "rabbitmq-server",
+    "tests/integration/test_sandbox_walls.py": "bwrap",
 }
 
 

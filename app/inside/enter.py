@@ -72,6 +72,7 @@ def enter(spec: Spec) -> None:
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     _limit(spec, running)
     os.chdir(spec.folder)
+    os.environ.pop("PWD", None)
     os.umask(0o077)
     if spec.level == LANDLOCK:
         landlock.restrict(spec.readable, spec.folder, DEVICES, network=spec.network)

@@ -114,6 +114,9 @@ _OWNERS = [
     "utimes",
     "futimesat",
     "utimensat",
+]
+# What anybody may do to a file that all may write to, and hardly any code does to its own.
+_ATTRIBUTES = [
     "setxattr",
     "lsetxattr",
     "fsetxattr",
@@ -237,7 +240,7 @@ def _sockets(made: _Filter, walls: Walls) -> None:
 
 
 def _without_namespaces(made: _Filter, walls: Walls) -> None:
-    for name in _SHARED:
+    for name in (*_SHARED, *_ATTRIBUTES):
         made.refuse(name)
     if not walls.truncates:
         made.refuse("truncate")

@@ -4,6 +4,7 @@ What happens inside is app/inside. docs/sandbox.md says what each level keeps ou
 """
 
 from app.sandbox.levels import Level
+from app.sandbox.room import Room
 from app.sandbox.sandbox import Sandbox
 
-__all__ = ["Level", "Sandbox"]
+__all__ = ["Level", "Room", "Sandbox"]

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from app.sandbox.room import Room
 
 SECONDS = 20
 _MARK = "probe:"
+# The descriptor may be another one here, where its number is taken.
+_STARTER = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execv(sys.argv[2], sys.argv[2:])"
 # What is tried, where `file`, `unix`, `port` and `process` are the server's own.
 _CODE = """
 import ctypes, json, os, socket
@@ -79,17 +82,22 @@ def _wrong(found: dict[str, Any], level: Level, *, network: bool) -> str:
     return ", ".join(wrong)
 
 
+def start_command(room: Room, control: int) -> list[str]:
+    """The command that starts a room's process, with the descriptor `control` in its place."""
+    return [sys.executable, "-I", "-S", "-c", _STARTER, str(control), *room.argv]
+
+
 def run(room: Room, source: str, seconds: float = SECONDS) -> tuple[int, str]:
     """Run code in a room to its end, as a supervisor would; answers its exit code and all that it printed.
 
     Raises: OSError; subprocess.TimeoutExpired.
     """
     ours, theirs = socket.socketpair()
-    with ours, theirs:
-        # The child's end has to be descriptor 3, which this process may use for something else.
-        starter = ["sh", "-c", 'n=$1; shift; eval "exec 3<&$n"; exec "$@"', "sh", str(theirs.fileno()), *room.argv]
-        with subprocess.Popen(  # noqa: S603 - our own command
-            starter,
+    with (
+        ours,
+        theirs,
+        subprocess.Popen(  # noqa: S603 - a command of our own
+            start_command(room, theirs.fileno()),
             env=room.env,
             cwd=room.cwd,
             stdin=subprocess.DEVNULL,
@@ -97,12 +105,13 @@ def run(room: Room, source: str, seconds: float = SECONDS) -> tuple[int, str]:
             stderr=subprocess.STDOUT,
             pass_fds=[theirs.fileno()],
             start_new_session=True,
-        ) as process:
-            theirs.close()
-            message = {"do": "start", "params": {"source": source}}
-            try:
-                ours.sendall(json.dumps(message).encode() + b"\n")
-                printed, _ = process.communicate(timeout=seconds)
-            finally:
-                process.kill()
+        ) as process,
+    ):
+        theirs.close()
+        message = {"do": "start", "params": {"source": source}}
+        try:
+            ours.sendall(json.dumps(message).encode() + b"\n")
+            printed, _ = process.communicate(timeout=seconds)
+        finally:
+            process.kill()
     return process.returncode, printed.decode("utf-8", "replace")
