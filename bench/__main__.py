@@ -22,6 +22,7 @@ from bench.workloads import WORKLOADS, Lab, Workload
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", default="", help=f"some workloads, by commas, of: {', '.join(WORKLOADS)}")
+    parser.add_argument("--executor", choices=("thread", "process"), default="thread", help="whose runs (thread)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each run; their median counts (default: 3)")
     parser.add_argument(
         "--runs", type=int, default=1, help="runs, one after the other; each has its column (default: 1)"
@@ -37,8 +38,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _chosen(names: str) -> list[Workload]:
-    chosen = [name.strip() for name in names.split(",") if name.strip()] or list(WORKLOADS)
+def _chosen(names: str, executor: str) -> list[Workload]:
+    all_of_them = [name for name, workload in WORKLOADS.items() if workload.executor in ("", executor)]
+    chosen = [name.strip() for name in names.split(",") if name.strip()] or all_of_them
     unknown = [name for name in chosen if name not in WORKLOADS]
     if unknown:
         raise SystemExit(f"There is no workload {', '.join(unknown)}; there are {', '.join(WORKLOADS)}.")
@@ -74,11 +76,11 @@ def main() -> int:
     options = _parser().parse_args()
     # Whoever ends the benchmark ends what it has started.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    workloads = _chosen(options.only)
+    workloads = _chosen(options.only, options.executor)
     if options.table_of:
         report = load(options.table_of)
     else:
-        report = Report(quick=options.quick, rounds=options.rounds)
+        report = Report(quick=options.quick, executor=options.executor, rounds=options.rounds)
         if options.quick:
             print("Small workloads: a try, whose titles say more than is done.")
         try:
@@ -90,7 +92,8 @@ def main() -> int:
             return 1
     if options.write:
         write_table(report, options.write)
-        write_picture(report, options.write.parent / "images" / "performance.svg")
+        if report.executor == "thread":
+            write_picture(report, options.write.parent / "images" / "performance.svg")
     return 0
 
 
@@ -98,7 +101,9 @@ def _run(report: Report, workloads: list[Workload], options: argparse.Namespace)
     for _ in range(options.runs):
         report.times.append(time.strftime("%Y-%m-%d %H:%M:%S"))
         with contextlib.nullcontext() if options.without_floors else floors() as running:
-            report.runs.append(measure(workloads, Lab(running, options.quick, options.profile), options.rounds))
+            report.runs.append(
+                measure(workloads, Lab(running, options.quick, options.profile, options.executor), options.rounds)
+            )
         if options.json:
             # After each run: what is cut off later is not lost.
             save(report, options.json)

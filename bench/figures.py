@@ -38,7 +38,10 @@ class Aim:
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the table; `digits` after the point; `floor` is the one of the ratio."""
+    """One row of the table; `digits` after the point; `floor` is the one of the ratio.
+
+    `process` is the aim for process runs, where it is another one than for thread runs.
+    """
 
     key: str
     title: str
@@ -46,6 +49,11 @@ class Figure:
     aim: Aim | None = None
     floor: str = "buffered"
     digits: int = 2
+    process: Aim | None = None
+
+    def aim_of(self, executor: str) -> Aim | None:
+        """The aim for runs of this executor."""
+        return (self.process if executor == "process" else None) or self.aim
 
     def show(self, value: float) -> str:
         """A value as text."""

@@ -101,6 +101,19 @@ class Product:
             kilobytes += int(status.partition(f"{line}:")[2].split()[0])
         return kilobytes / 1024
 
+    def proportional(self) -> float:
+        """Megabytes of all processes together, what several share counted once (`Pss`)."""
+        kilobytes = 0
+        for folder in PROC.glob("[0-9]*"):
+            try:
+                if self._depth(int(folder.name)):
+                    rollup = (folder / "smaps_rollup").read_text()
+                    kilobytes += int(rollup.partition("Pss:")[2].split()[0])
+            except (OSError, IndexError):
+                # It has ended meanwhile.
+                continue
+        return kilobytes / 1024
+
     def store_memory(self) -> float:
         """Megabytes that the store uses for its data."""
         with socket.socket(socket.AF_UNIX) as asking:

@@ -10,7 +10,7 @@ from bench.figures import FLOORS, PRODUCT, Figure, Round, medians, ratio
 from bench.machine import machine
 from bench.workloads import WORKLOADS
 
-BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
+BEGIN, END = "<!-- {} runs -->\n", "<!-- end of {} runs -->\n"
 VERDICTS = {True: "yes", False: "**no**", None: ""}
 
 
@@ -19,6 +19,7 @@ class Report:
     """What was measured: `runs` has a list of rounds for each run."""
 
     quick: bool = False
+    executor: str = "thread"
     rounds: int = 0
     machine: dict[str, object] = field(default_factory=machine)
     times: list[str] = field(default_factory=list)
@@ -65,7 +66,7 @@ def _row(report: Report, figure: Figure) -> list[str]:
     share = ratio(report.all_rounds, figure.key, figure.floor)
     ours = [figure.show(values[PRODUCT]) if PRODUCT in values else "" for values in each]
     floors = [figure.show(together[name]) if name in together else "" for name in FLOORS]
-    aim = figure.aim
+    aim = figure.aim_of(report.executor)
     met = [aim.met(values) for values in each] if aim else []
     verdict = VERDICTS[met[0]] if len(set(met)) == 1 else _some(met)
     return [
@@ -84,11 +85,12 @@ def _some(met: list[bool | None]) -> str:
 
 
 def write_table(report: Report, page: Path) -> None:
-    """Replace what is between the two marks of `page`."""
-    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
+    """Replace what is between the two marks of `page` for this executor's runs."""
+    first, last = BEGIN.format(report.executor), END.format(report.executor)
+    before, begin, rest = page.read_text(encoding="utf-8").partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise SystemExit(f"{page}: there are no lines {BEGIN.strip()} and {END.strip()}")
+        raise SystemExit(f"{page}: there are no lines {first.strip()} and {last.strip()}")
     page.write_text(f"{before}{begin}\n{_where(report)}\n\n{table(report)}\n\n{end}{after}", encoding="utf-8")
 
 

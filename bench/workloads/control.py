@@ -57,6 +57,24 @@ def stops(lab: Lab, sheet: Sheet) -> None:
     sheet.spread("stop-after", PRODUCT, ours)
 
 
+def sleepers(lab: Lab, sheet: Sheet) -> None:
+    """From Stop to the final status of a process run that sleeps."""
+    found = []
+    with lab.product() as product, undisturbed():
+        page = product.page
+        for _ in range(lab.size(STOPS, 5)):
+            run = page.start("sleeps")
+            page.wait(lambda: bool(page.packets), "the run does not begin")
+            # Well asleep.
+            time.sleep(POLL_SECONDS)
+            began = time.monotonic_ns()
+            page.emit("stop_request", {"run": run})
+            check(page.wait_end(run)["status"] == "stopped", "the run ended otherwise")
+            found.append((page.ended[run][0] - began) / 1e6)
+            page.packets.clear()
+    sheet.spread("stop-sleep", PRODUCT, found)
+
+
 def _came_back(product: Product, run: str, after: int) -> tuple[Page, float]:
     """A new connection that goes on at `after`; milliseconds from its being there to the first output."""
     page = product.person.page()
@@ -115,7 +133,7 @@ WORKLOADS = (
         "start",
         starts,
         (
-            Figure("start.p50", "Start to first line: p50", "ms", Aim(5)),
+            Figure("start.p50", "Start to first line: p50", "ms", Aim(5), process=Aim(25)),
             Figure("start.p99", "Start to first line: p99", "ms"),
         ),
     ),
@@ -127,6 +145,15 @@ WORKLOADS = (
             Figure("stop.p100", "Stop to ended, a loop that sleeps 50 ms: slowest", "ms"),
             Figure("stop-after.p50", "of it after the job saw the Stop: p50", "ms", Aim(5)),
         ),
+    ),
+    Workload(
+        "stop-sleep",
+        sleepers,
+        (
+            Figure("stop-sleep.p50", "Stop to ended, a job that sleeps: p50", "ms", Aim(5)),
+            Figure("stop-sleep.p99", "Stop to ended, a job that sleeps: p99", "ms"),
+        ),
+        executor="process",
     ),
     Workload(
         "cut",

@@ -16,11 +16,12 @@ from bench.rivals import Floors
 
 @dataclass
 class Lab:
-    """The floors (None: not now), whether the workloads are small, and where a profile of the server goes, if any."""
+    """The floors (None: not now), whether the workloads are small, where a profile of the server goes, whose runs."""
 
     floors: Floors | None
     quick: bool = False
     profile: Path | None = None
+    executor: str = "thread"
 
     def size(self, usual: int, quick: int) -> int:
         """How many: the usual size, or the one of `--quick`."""
@@ -29,7 +30,7 @@ class Lab:
     @contextmanager
     def product(self, **settings: str) -> Iterator[Product]:
         """A product of its own, so that no workload finds what another one left."""
-        with running(**settings) as product, profiled(product, self.profile):
+        with running(BENCH_EXECUTOR=self.executor, **settings) as product, profiled(product, self.profile):
             yield product
 
 
@@ -37,13 +38,14 @@ class Lab:
 class Workload:
     """`measure` does one round, the floors first; `figures` are the rows that come of it.
 
-    One that takes long is measured `once` in each run, in its first round.
+    One that takes long is measured `once` in each run, in its first round; one with an `executor` for its runs alone.
     """
 
     name: str
     measure: Callable[[Lab, Sheet], None]
     figures: tuple[Figure, ...]
     once: bool = False
+    executor: str = ""
 
 
 @contextmanager

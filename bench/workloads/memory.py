@@ -11,6 +11,7 @@ from bench.workloads.lab import Lab, Workload, signal_file
 LINES, QUICK_LINES = 1_000_000, 50_000
 # What the kernel takes for a viewer that reads nothing; more would only hide what the server does.
 BUFFER = 4096
+IDLE = 20
 
 
 def _peak(product: Product, lines: int, *, dead: bool = False) -> float:
@@ -44,6 +45,18 @@ def memory(lab: Lab, sheet: Sheet) -> None:
     sheet.put("memory-dead", PRODUCT, dead - max(first, again))
 
 
+def idle(lab: Lab, sheet: Sheet) -> None:
+    """What a process run costs that does nothing: the proportional shares of all processes, with and without."""
+    count = lab.size(IDLE, 4)
+    with lab.product() as product:
+        before = product.proportional()
+        for _ in range(count):
+            product.page.start("sleeps")
+        product.page.wait(lambda: len(product.page.packets) >= count, "not all runs begin")
+        after = product.proportional()
+    sheet.put("idle-memory", PRODUCT, (after - before) / count)
+
+
 WORKLOADS = (
     Workload(
         "memory",
@@ -52,5 +65,11 @@ WORKLOADS = (
             Figure("memory", "server memory for 1,000,000 lines, at most", "MB more", Aim(20), digits=1),
             Figure("memory-dead", "the same with a viewer that never reads", "MB more", Aim(5), digits=1),
         ),
+    ),
+    Workload(
+        "idle-memory",
+        idle,
+        (Figure("idle-memory", "memory for each process run that sleeps, all processes", "MB", digits=1),),
+        executor="process",
     ),
 )

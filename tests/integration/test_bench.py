@@ -18,7 +18,7 @@ def _bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_small_workloads_give_figures_a_table_and_a_picture(tmp_path: Path) -> None:
     """Product and floors print the same lines, complete and in order, and what was measured is written down."""
     page = tmp_path / "page.md"
-    page.write_text("<!-- figures -->\n<!-- end of figures -->\n")
+    page.write_text("<!-- thread runs -->\n<!-- end of thread runs -->\n")
     files = ["--json", str(tmp_path / "all.json"), "--write", str(page)]
     done = _bench("--quick", "--rounds", "1", "--only", "short,start", *files)
     assert done.returncode == 0, done.stderr
