@@ -20,14 +20,15 @@ from app import logs
 from app.config import Settings
 from app.errors import RealtimeError, StoreUnavailable
 from app.model import Run, new_id
+from app.sandbox import Room, Sandbox
 from app.stack import SWITCH_SECONDS, ThreadingStack
 from app.store.connection import connect
 from app.store.runs import Runs
-from app.supervise import SpawnFailed, Supervisor, make_supervisor
+from app.supervise import Command, SpawnFailed, Supervisor, make_supervisor
+from app.typed import JOB, QUEUE
 
 logger = logging.getLogger(__name__)
 
-QUEUE = "process"
 BELL_SECONDS = 1.0
 PRESENT_SECONDS = 5.0
 RETRY_SECONDS = 0.5
@@ -45,7 +46,9 @@ class Runner:
         logs.always(node=self._node)
         # The bell and the turn; and presence, beside them.
         self._runs = Runs(connect(settings, ThreadingStack(), connections=2))
-        self._supervisor: Supervisor = make_supervisor(settings, self._node)
+        self._sandbox = Sandbox(settings)
+        commands = {JOB: lambda _run: _in(self._sandbox.room())}
+        self._supervisor: Supervisor = make_supervisor(settings, self._node, commands=commands)
 
     def serve(self) -> None:
         """Take runs until told to end by a signal; then let them end, or end them."""
@@ -105,7 +108,7 @@ class Runner:
     def _be_present(self) -> None:
         while not self._stopping.is_set():
             with contextlib.suppress(StoreUnavailable):
-                self._runs.present(QUEUE, self._node)
+                self._runs.present(QUEUE, self._node, str(self._sandbox.level))
             if self._alive is not None:
                 with contextlib.suppress(OSError):
                     self._alive.touch()
@@ -122,6 +125,10 @@ class Runner:
             time.sleep(POLL_SECONDS)
         self._supervisor.shutdown(self._settings.stop_grace)
         self._supervisor.close()
+
+
+def _in(room: Room) -> Command:
+    return Command(room.argv, room.env, room.cwd, room.cleanup, room.trouble, room.limits)
 
 
 def run_runner(settings: Settings, ready: int | None = None, alive: Path | None = None) -> int:
