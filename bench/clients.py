@@ -21,7 +21,8 @@ from bench.wire import Wire
 
 PATH = "/socket.io/?EIO=4&transport=websocket"
 OUTPUT, STATUS, ANSWER = b'42["output"', b'42["status"', b"43"
-BEHIND = b'42["behind"'
+# News that nothing is measured by.
+OTHERS = (b'42["behind"', b'42["queue"')
 POSITION = re.compile(rb'"position": ?(\d+)')
 RUN = re.compile(rb'"run": ?"([^"]+)"')
 # As in app/static/reader.js.
@@ -149,7 +150,7 @@ class Page:
         elif message.startswith(ANSWER):
             bracket = message.index(b"[")
             self._answers[int(message[2:bracket])] = json.loads(message[bracket:])[0]
-        elif not message.startswith(BEHIND):
+        elif not message.startswith(OTHERS):
             raise Wrong(f"an unexpected packet: {message[:200]!r}")
 
     def _shown(self, message: bytes, now: int) -> None:
