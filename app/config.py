@@ -126,9 +126,11 @@ class Settings(BaseSettings):
         0,
         31_536_000,
         "seconds",
-        "Most time of a run in a process, where its job says nothing else; 0: no limit.",
+        "Most time of a run, where its job says nothing else; 0: no limit.",
     )
-    limit_cpu_seconds: float = _number(0, 0, 31_536_000, "seconds", "Most computing of such a run; 0: no limit.")
+    limit_cpu_seconds: float = _number(
+        0, 0, 31_536_000, "seconds", "Most computing of a run in a process, as before; 0: no limit."
+    )
     limit_memory_megabytes: float = _number(
         2048, 0, 16_777_216, "megabytes", "Most memory of all processes of such a run together; 0: no limit."
     )

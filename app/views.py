@@ -27,6 +27,7 @@ from app.assets import Assets
 from app.console import Console
 from app.errors import LoginAgain, LoginRequired, NotFound, RealtimeError
 from app.forms import fields
+from app.kinds import describe
 from app.model import Run
 from app.readiness import Readiness
 from app.typed import JOB as CODE
@@ -94,6 +95,7 @@ def job(name: str) -> str:
         run=run,
         fields=[] if found.error else fields(found.schema, again.params if again else None),
         runs=runs,
+        kind=None if found.error else describe(found, current_app.extensions["settings"]),
         data=page_data(name, run),
     )
 

@@ -46,6 +46,8 @@ class FlaskThread(threading.Thread):
         self._job, self._arguments, self.capture = job, arguments, capture
         self.grace, self._limit = max(grace, SHORTEST_GRACE), limit
         self._deadline = time.monotonic() + limit
+        # Can it hear the question?
+        self.asks = job.is_async or "running" in job.injected
         # By the monotonic clock; None until it is asked to stop.
         self.asked_at: float | None = None
         self._end = Status.STOPPED
@@ -85,7 +87,7 @@ class FlaskThread(threading.Thread):
         """Ask the job to stop where it has taken longer than it may."""
         if self._limit and not self._returned and time.monotonic() > self._deadline:
             self._end = Status.TIMED_OUT
-            self.stop(f"timed out: it ran longer than {self._limit:g} s")
+            self.stop(f"It ran for longer than {self._limit:g} s, which is its limit.")
 
     def stop(self, reason: str = "", grace: float | None = None) -> None:
         """Ask the job to stop; an async one is cancelled. The first `reason` goes into the run's message.

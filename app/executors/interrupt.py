@@ -37,7 +37,7 @@ _LIBRARIES = tuple({sysconfig.get_path(name) + "/" for name in ("stdlib", "plats
 _LOCKING = frozenset({"acquire", "release", "__enter__", "__exit__", "_acquireLock", "_releaseLock"})
 _WAITING = frozenset({"wait", "wait_for", "join", "_wait_for_tstate_lock", "run"})
 # Where the job's code begins in a thread: these have the run's capture as a local name.
-_ENTRIES = ("within", "_run_bound", "_call_bound")
+_BOUND = ("_run_bound", "_call_bound")
 _ARRIVED = "_stopped_times"
 
 _SET = ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
@@ -180,8 +180,7 @@ def _own_frames(top: FrameType) -> Iterator[FrameType]:
 
 
 def _is_entry(frame: FrameType) -> bool:
-    code = frame.f_code
-    return code.co_name in _ENTRIES and code.co_filename.startswith((_CAPTURE, _EXECUTORS))
+    return frame.f_code is _WITHIN or (frame.f_code.co_name in _BOUND and _is_in(frame, _CAPTURE))
 
 
 def _belongs(top: FrameType, capture: Capture) -> bool:
@@ -233,4 +232,5 @@ def _waiting_loop(top: FrameType) -> asyncio.AbstractEventLoop | None:
     return None
 
 
+_WITHIN = within.__code__
 _WORKER = concurrent.futures.thread._worker.__code__

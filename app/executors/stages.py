@@ -22,7 +22,8 @@ logger = logging.getLogger(__name__)
 
 LIVE = (Status.QUEUED, Status.RUNNING, Status.STOPPING)
 ASK, RAISE, IGNORED = "ask", "raise", "ignored"
-IDLE_SECONDS = 0.2
+NEXT = {ASK: RAISE, RAISE: IGNORED, IGNORED: None}
+IDLE_SECONDS = TELL_SECONDS = 0.2
 BUSY_SECONDS = 0.02
 # A thread that logs or prints all the time is seldom where an exception may be raised: it is looked at more often.
 REFUSED_SECONDS = 0.001
@@ -39,6 +40,11 @@ class Stages:
     def __init__(self, stack: Stack, runs: Runs, live: Callable[[], list[tuple[Run, FlaskThread]]]) -> None:
         self._stack, self._runs, self._live = stack, runs, live
         self._told: dict[str, str] = {}
+        self._news = stack.signal()
+
+    def wake(self) -> None:
+        """Somebody pressed Stop."""
+        self._news.set()
 
     def watch(self) -> None:
         """For ever: see to it that each run is where it should be."""
@@ -52,7 +58,7 @@ class Stages:
             if len(self._told) > len(live):
                 ids = {run.id for run, _ in live}
                 self._told = {run_id: stage for run_id, stage in self._told.items() if run_id in ids}
-            self._stack.sleep(pause)
+            self._news.wait(pause)
 
     def _look(self, run: Run, thread: FlaskThread) -> float:
         """Do what is due; the seconds until the next look."""
@@ -60,17 +66,16 @@ class Stages:
             thread.check_time()
             return IDLE_SECONDS
         over = time.monotonic() - thread.asked_at
-        if over < min(IDLE_SECONDS, thread.grace):
-            # Most jobs stop at once, and then this need not be told.
-            return BUSY_SECONDS
-        stage = ASK if over < thread.grace else RAISE if over < 2 * thread.grace else IGNORED
-        if self._told.get(run.id) != stage:
+        # A job that cannot hear the question is not left the time for an answer.
+        raises = thread.grace if thread.asks else 0.0
+        ignores = raises + thread.grace
+        stage, left = (ASK, raises) if over < raises else (RAISE, ignores) if over < ignores else (IGNORED, over)
+        if self._told.get(run.id) != stage and over > min(TELL_SECONDS, thread.grace / 2):
+            # Most jobs stop at once, and then it need not be told.
             self._told[run.id] = stage
-            left = {ASK: thread.grace - over, RAISE: 2 * thread.grace - over}.get(stage)
-            next_stage = {ASK: RAISE, RAISE: IGNORED}.get(stage)
-            until = None if left is None else round(time.time() + left, 3)
-            self._stack.spawn(self._tell, run.id, {"name": stage, "next": next_stage, "until": until})
-        if stage == RAISE and not _raise(thread, over / thread.grace - 1):
+            until = None if stage == IGNORED else round(time.time() + left - over, 3)
+            self._stack.spawn(self._tell, run.id, {"name": stage, "next": NEXT[stage], "until": until})
+        if stage == RAISE and not _raise(thread, (over - raises) / thread.grace):
             return REFUSED_SECONDS
         if stage == IGNORED:
             _raise_rarely(thread)

@@ -46,7 +46,8 @@ class ThreadExecutor:
         self._processor: PipeProcessor[Recording, list[Record]] = PipeProcessor(
             stack, functools.partial(store_all, log)
         )
-        stack.spawn(Stages(stack, runs, lambda: list(self._live.values())).watch)
+        self._stages = Stages(stack, runs, lambda: list(self._live.values()))
+        stack.spawn(self._stages.watch)
 
     @property
     def trouble(self) -> str | None:
@@ -115,7 +116,7 @@ class ThreadExecutor:
             arguments,
             Capture(pipe),
             grace=self._settings.stage_seconds if grace is None else grace,
-            limit=limit or 0.0,
+            limit=self._settings.limit_seconds if limit is None else limit,
         )
         thread.lease = lease
         return thread
@@ -157,6 +158,7 @@ class ThreadExecutor:
         found = self._live.get(run_id)
         if found:
             found[1].stop()
+            self._stages.wake()
 
     def shutdown(self, seconds: float) -> None:
         """As Executor.shutdown."""

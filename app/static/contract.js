@@ -14,7 +14,28 @@
  * @property {[number, number] | null} progress done, of a total
  * @property {number} position bytes of output so far
  * @property {Record<string, unknown>} params
+ * @property {string} executor "thread", "process" or "celery"
+ * @property {Stage | null} stage how far its Stop has come
+ * @property {string} signal what ended its process
+ * @property {string} [queue] what it waits in, or waited
  * @property {string | null} [asks] the prompt of the line that the run waits for; null: it waits for none
+ */
+
+/**
+ * @typedef {object} Stage
+ * @property {string} name
+ * @property {string | null} next the stage after this one
+ * @property {number | null} until when that begins, in seconds since the epoch
+ */
+
+/**
+ * @typedef {object} Turn
+ * @property {string} run
+ * @property {string} name the queue's
+ * @property {number} position the run's place in it, from 1
+ * @property {number} takers how many are up that take from it
+ * @property {string} reason
+ * @property {string} message what it waits for, as a sentence or nothing
  */
 
 /**

@@ -1,4 +1,5 @@
 /** The list of runs beside the one that is shown: a row for each, newest first. */
+import { LIVE } from "./contract.js";
 import { element, elementIfAny } from "./dom.js";
 import { show } from "./times.js";
 
@@ -26,6 +27,8 @@ export class Rows {
     if (!row.parentElement) this.list.prepend(row);
     const status = row.querySelector(".status");
     if (status instanceof HTMLElement) paint(status, run.status);
+    const why = row.querySelector(".why");
+    if (why) why.textContent = ending(run);
     element("no-runs").hidden = true;
     return row;
   }
@@ -54,12 +57,24 @@ export class Rows {
     const time = document.createElement("time");
     show(time, new Date(run.created * 1000));
     when.append(time);
-    link.append(element("status").cloneNode(true), when);
+    const why = document.createElement("span");
+    why.className = "why";
+    link.append(element("status").cloneNode(true), why, when);
     link.querySelector("[id]")?.removeAttribute("id");
     row.append(link);
     this.decorate?.(row, run);
     return row;
   }
+}
+
+/**
+ * How a run ended, in two or three words: its signal or its exit code, where that is not 0.
+ * @param {Run} run
+ */
+export function ending(run) {
+  if (LIVE.has(run.status)) return "";
+  if (run.signal) return `by ${run.signal}`;
+  return run.exit_code ? `exit code ${run.exit_code}` : "";
 }
 
 /**

@@ -49,6 +49,7 @@ export class Shown {
     watchStorage(this.socket);
     this.#listen();
     this.#stop.addEventListener("click", () => void this.stop());
+    this.state.stages.onKill(() => this.kill());
     element("clear").addEventListener("click", () => this.screen.reset());
     this.#prepareSpeech();
   }
@@ -58,6 +59,9 @@ export class Shown {
     this.socket.on("disconnect", () => this.reader?.interrupted());
     this.socket.on("output", (piece) => this.#deliver(piece.run, (each) => each.take(piece)));
     this.socket.on("status", (/** @type {{run: Run}} */ { run }) => this.#deliver(run.id, (each) => each.status(run)));
+    this.socket.on("queue", (/** @type {import("./contract.js").Turn} */ turn) => {
+      this.#deliver(turn.run, () => this.state.stages.wait(turn));
+    });
     this.socket.on("behind", (/** @type {{run: string, position: number}} */ { run, position }) => {
       // A flood is faster than a terminal: who follows it wants to see what is printed now.
       if (!this.run || this.reader?.run !== run || !this.reader.isFar(position)) return;
@@ -139,6 +143,15 @@ export class Shown {
       this.#stop.disabled = false;
       this.complain(answer.error, "The server did not answer. Please press Stop again.");
     }
+  }
+
+  /** Kill the run now, without waiting for the stages of its Stop; false where that was refused. */
+  async kill() {
+    const { reader } = this;
+    const answer = await this.ask("kill_request", { run: reader?.run ?? "" });
+    if (answer.ok) reader?.status(answer.run);
+    else this.complain(answer.error, "The server did not answer. Please press Kill now again.");
+    return answer.ok;
   }
 
   /**

@@ -2,6 +2,7 @@
 
 const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const ORDINALS = new Intl.PluralRules("en", { type: "ordinal" });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 
 /** Turn the page's times, which the server wrote in UTC, into the viewer's. */
@@ -36,6 +37,16 @@ export function length(seconds, exact) {
   if (minutes) return `${minutes} min ${two(whole % 60)} s`;
   if (exact && seconds > 0 && seconds < 1) return `${Math.ceil(seconds * 1000)} ms`;
   return exact && seconds < 10 ? `${seconds.toFixed(1)} s` : `${whole} s`;
+}
+
+/**
+ * @param {number} number
+ * @returns {string} as one counts: 1st, 2nd
+ */
+export function ordinal(number) {
+  const endings = { one: "st", two: "nd", few: "rd", other: "th" };
+  const kind = /** @type {keyof typeof endings} */ (ORDINALS.select(number));
+  return `${number}${endings[kind]}`;
 }
 
 /** @param {number} number */

@@ -94,7 +94,7 @@ def test_a_run_that_takes_too_long_is_timed_out(page: Page, deaf: bool) -> None:
     run = page.start("slow", deaf=deaf)
     ended = page.wait_for_end(run)
     assert ended["status"] == "timed out"
-    assert "longer than 1 s" in ended["message"]
+    assert "longer than 1 s, which is its limit" in ended["message"]
 
 
 def _stage(page: Page, run: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from app.catalog import job
 
 
 @job(grace=0.5)
-def spinning(*, how: str = "loop", catches: int = 0, seconds: float = 600.0):
+def spinning(running, *, how: str = "loop", catches: int = 0, seconds: float = 600.0):
     """Work in a loop without a look at Stop; catch the exception so often."""
     end = time.monotonic() + seconds
     number = 0
@@ -36,6 +37,14 @@ def spinning(*, how: str = "loop", catches: int = 0, seconds: float = 600.0):
             if catches < 0:
                 raise
     print("over")
+
+
+@job(grace=4)
+def patient(running):
+    """Leave the time to look at the page."""
+    print("begun", flush=True)
+    while True:
+        time.sleep(0.01)
 
 
 @job(grace=0.5)
@@ -89,7 +98,7 @@ def crew(*, kind: str = "threads"):
 
 
 @job(grace=0.5, seconds=1)
-def slow(*, deaf: bool = True, running):
+def slow(running, *, deaf: bool = True):
     """Take longer than it may, deaf or not."""
     print("begun", flush=True)
     while deaf or running():
@@ -97,8 +106,27 @@ def slow(*, deaf: bool = True, running):
 
 
 @job(grace=0.5, at_once=1)
-def asleep(*, seconds: float = 4.0):
+def asleep(running, *, seconds: float = 4.0):
     """Sleep in one call, which nothing interrupts."""
     print("begun", flush=True)
     time.sleep(seconds)
     print("awake", flush=True)
+
+
+@job(executor="process", grace=60)
+def obstinate():
+    """Ignore every signal that may be ignored, in a process."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    print("begun", flush=True)
+    while True:
+        time.sleep(0.1)
+
+
+@job(executor="process", grace=0.5, seconds=600, memory_megabytes=512, at_once=2)
+def stepwise():
+    """Ignore SIGINT in a process, and end by SIGTERM."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    print("begun", flush=True)
+    while True:
+        time.sleep(0.1)
