@@ -32,7 +32,7 @@ export class InputBox {
     element("input-eof").addEventListener("click", () => void this.#answer({ eof: true }));
     this.#line.addEventListener("keydown", (event) => {
       if (event.key === "Escape") page.stop();
-      if (event.key !== "d" || !event.ctrlKey || this.#line.value) return;
+      if (event.key.toLowerCase() !== "d" || !event.ctrlKey || this.#line.value) return;
       event.preventDefault();
       void this.#answer({ eof: true });
     });

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.conftest import complaints_of, shown
+from tests.serving import Server
 
 Visit = Callable[..., Page]
 MINUTE = 60_000.0
@@ -47,9 +48,14 @@ def ready(page: Page) -> None:
     page.wait_for_selector("#start:enabled:not([aria-disabled=true])")
 
 
+def wait_for_text(page: Page, text: str) -> None:
+    """Wait until the terminal shows this."""
+    expect(page.locator("#log .xterm-rows")).to_contain_text(text, timeout=MINUTE)
+
+
 def row(page: Page, words: str) -> Locator:
-    """The row of the list of runs whose code begins so."""
-    return page.locator("#runs > li", has_text=words)
+    """The newest row of the list of runs whose code begins so."""
+    return page.locator("#runs > li", has_text=words).first
 
 
 def test_typed_code_runs_and_its_last_value_is_shown(visit: Visit) -> None:
@@ -62,7 +68,7 @@ def test_typed_code_runs_and_its_last_value_is_shown(visit: Visit) -> None:
     assert "19.56" in shown(page)
     text = run(page, "word = 'péché 😀'\nprint('printed')\nword.upper()\n")
     assert "printed\n'PÉCHÉ 😀'" in text
-    assert row(page, "word = 'péché").count() == 1
+    expect(row(page, "word = 'péché")).to_have_attribute("data-shown", "")
     assert complaints_of(page) == []
 
 
@@ -125,6 +131,117 @@ def test_two_run_at_once_each_with_its_output(visit: Visit) -> None:
     assert complaints_of(page) == []
 
 
+def test_input_asks_on_the_page(visit: Visit) -> None:
+    """`input()` brings a box with its prompt, which takes the keyboard; a line is read, also the end of input."""
+    page = visit("/code")
+    ready(page)
+    type_code(
+        page,
+        "name = input('Your name? ')\nprint(f'Hello, {name}.')\nother = input()\nprint([other])\n"
+        "try:\n    input('No more: ')\nexcept EOFError:\n    print('the end')\n",
+    )
+    page.keyboard.press("Control+Enter")
+    box = page.get_by_label("Your name?")
+    expect(box).to_be_focused(timeout=MINUTE)
+    page.keyboard.type("Zoë <b>")
+    page.keyboard.press("Enter")
+    wait_for_text(page, "Hello, Zoë <b>.")
+    box = page.get_by_label("The code waits for a line of input")
+    expect(box).to_be_focused(timeout=MINUTE)
+    page.keyboard.press("Enter")
+    wait_for_text(page, "['']")
+    expect(page.get_by_label("No more:")).to_be_focused(timeout=MINUTE)
+    page.keyboard.press("Control+D")
+    wait_for(page, "succeeded")
+    assert "the end" in shown(page)
+    assert "Your name? Zoë <b>\nHello" in shown(page)
+    expect(page.locator("#input-box")).to_be_hidden()
+    assert complaints_of(page) == []
+
+
+def test_a_run_that_waits_for_input_says_so_in_the_list(visit: Visit) -> None:
+    """While another run is shown, the list tells which one waits for a line; a reload asks again."""
+    page = visit("/code")
+    ready(page)
+    type_code(page, "answer = input('Well? ')\nprint('got', answer)\n")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_label("Well?")).to_be_focused(timeout=MINUTE)
+    run(page, "'another one'\n")
+    expect(page.locator("#input-box")).to_be_hidden()
+    waiting = row(page, "answer = input")
+    expect(waiting.get_by_text("waits for input")).to_be_visible()
+    waiting.locator("a").first.click()
+    expect(page.get_by_label("Well?")).to_be_visible()
+    page.reload()
+    page.get_by_label("Well?").fill("yes")
+    page.get_by_role("button", name="Send").click()
+    wait_for_text(page, "got yes")
+    wait_for(page, "succeeded")
+
+
+def test_escape_stops_an_endless_loop(visit: Visit) -> None:
+    """Esc in the editor asks an endless loop to stop: it gets a KeyboardInterrupt and is stopped."""
+    page = visit("/code")
+    ready(page)
+    type_code(page, "import time\nprint('begins')\nwhile True:\n    time.sleep(0.01)\n")
+    page.keyboard.press("Control+Enter")
+    wait_for_text(page, "begins")
+    page.keyboard.press("Escape")
+    wait_for(page, "stopped")
+    assert "KeyboardInterrupt" in shown(page)
+
+
+def test_what_ignores_signals_is_killed(visit: Visit) -> None:
+    """Code that ignores SIGINT and SIGTERM is killed in the end, and the page says that it was."""
+    page = visit("/code")
+    ready(page)
+    type_code(
+        page,
+        "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('deaf')\nwhile True:\n    pass\n",
+    )
+    page.keyboard.press("Control+Enter")
+    wait_for_text(page, "deaf")
+    page.click("#stop")
+    wait_for(page, "killed")
+    expect(page.locator("#status")).to_have_text("killed")
+
+
+def test_only_those_who_may_have_the_page(visit: Visit, start_server: Callable[..., Server]) -> None:
+    """CODE_USERS names who may: others get no page, no link and no run, and read why; the old address leads here."""
+    server = start_server(CODE_USERS="user1@example.com", HOST="127.0.0.1")
+    page = visit("/jobs/code", url=server.url)
+    expect(page).to_have_url(f"{server.url}/code")
+    expect(page.get_by_role("link", name="Console")).to_have_attribute("aria-current", "page")
+    page.goto(server.url)
+    assert page.locator("#jobs a[href='/jobs/code']").count() == 0
+    other = visit("/code", user=1, url=server.url)
+    expect(other.get_by_text("You may not run typed code on this server.")).to_be_visible()
+    assert other.locator("#editor").count() == 0
+    other.goto(server.url)
+    assert other.get_by_role("link", name="Console").count() == 0
+    refused = server.page(server.log_in(1)).call("start_request", {"job": "code", "params": {"source": "1"}})
+    assert refused["error"]["code"] == "forbidden"
+
+
+def test_below_the_minimum_nothing_runs_and_the_page_says_why(
+    visit: Visit, start_server: Callable[..., Server]
+) -> None:
+    """Where the sandbox is weaker than SANDBOX_MINIMUM asks for, Run stays shut and a sentence says what to do."""
+    server = start_server(SANDBOX="limits", SANDBOX_MINIMUM="full")
+    page = visit("/code", url=server.url)
+    for _ in range(60):
+        if page.locator("#refusal").count():
+            break
+        page.wait_for_timeout(500)
+        page.reload()
+    expect(page.locator("#refusal")).to_contain_text("SANDBOX_MINIMUM")
+    expect(page.locator("#start")).to_be_disabled()
+    page.click(".cm-content")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#status")).to_have_text("not started")
+
+
 def test_edit_and_run_again_keeps_what_was_there(visit: Visit) -> None:
     """A run's code comes back into the editor; what it replaces is undone by undo and stays among the drafts."""
     page = visit("/code")
@@ -141,9 +258,8 @@ def test_edit_and_run_again_keeps_what_was_there(visit: Visit) -> None:
     page.keyboard.press("Control+End")
     page.keyboard.insert_text("first + 10\n")
     page.keyboard.press("Control+Enter")
-    expect(page.locator("#runs > li")).to_have_count(3)
+    wait_for_text(page, "11")
     wait_for(page, "succeeded")
-    assert shown(page).strip() == "11"
     page.get_by_text("Drafts").click()
     page.locator("#drafts button", has_text="unsaved = 'never run'").click()
     expect(page.locator(".cm-line").first).to_have_text("unsaved = 'never run'")
