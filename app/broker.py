@@ -167,10 +167,10 @@ def _shown(settings: Settings) -> str:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
+    text = " ".join(str(error).split())[:200].rstrip(".")
+    if isinstance(error, TimeoutError) or "timed out" in text or "Timeout" in text:
         return "it does not answer in time."
-    text = " ".join(str(error).split())[:200]
-    return f"{text.rstrip('.')}." if text else f"{type(error).__name__}."
+    return f"{text or type(error).__name__}."
 
 
 def waiting_at(settings: Settings, queue: str) -> int:

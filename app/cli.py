@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     worker = commands.add_parser("worker", help="a Celery worker, which runs jobs with executor=celery")
     worker.add_argument("--queues", default="default", help="the queues that it takes runs from (default)")
     worker.add_argument("--runs", metavar="N", type=int, help="how many runs at one time (WORKER_RUNS)")
+    worker.add_argument("--alive", metavar="FILE", type=Path, help="a file that it touches every few seconds")
     keys = commands.add_parser("keys", help="make the keys that are missing, and a password for a Redis, in KEY_DIR")
     keys.add_argument("--group", metavar="GROUP", help="as root: let this group read them, besides the folder's owner")
     options = parser.parse_args(arguments)
@@ -44,9 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "worker":
             from app.worker import work
 
-            return work(
-                load_server_settings(**{} if options.runs is None else {"worker_runs": options.runs}), options.queues
-            )
+            changes = {} if options.runs is None else {"worker_runs": options.runs}
+            return work(load_server_settings(**changes), options.queues, options.alive)
         if options.command == "web":
             serve(load_server_settings())
         return launch(load_settings())

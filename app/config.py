@@ -162,6 +162,9 @@ class Settings(BaseSettings):
     worker_grace: float = _number(
         10, 0, 86_400, "seconds", "Time that a worker's runs may go on after it was told to end; then they are stopped."
     )
+    worker_deaf_seconds: float = _number(
+        60, 1, 86_400, "seconds", "A worker that hears nothing for so long though runs wait for it ends (exit code 3)."
+    )
     # Typed code
     code_users: Annotated[tuple[str, ...], NoDecode] = Field(
         (),

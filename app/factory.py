@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask
@@ -24,7 +25,7 @@ from app.follow import Followers
 from app.health import Health
 from app.lease import Leases
 from app.lookup import Lookup
-from app.model import new_id
+from app.model import Status, new_id
 from app.output import Output
 from app.provider import Provider
 from app.readiness import Readiness
@@ -96,7 +97,7 @@ def create_app(settings: Settings) -> Flask:
         catalog=catalog,
         executors=executors,
         dispatcher=dispatcher,
-        turns=Turns(stack, runs),
+        turns=Turns(stack, runs, functools.partial(_trouble, executors)),
         bounds=Bounds(settings.user_starts, settings.user_queued, settings.queue_runs),
         user_runs=settings.user_runs,
         runs=runs,
@@ -158,6 +159,12 @@ def _others(settings: Settings, stack: Stack, runs: Runs) -> dict[str, Executor]
         celery.keep()
         found[celery.name] = celery
     return found
+
+
+def _trouble(executors: Mapping[str, Executor], queue: str) -> str:
+    """Why nobody elsewhere hears of what waits in a queue; "" where they do."""
+    executor = executors.get(queue.partition(":")[0])
+    return (executor.trouble or "") if executor and executor.begins is Status.QUEUED else ""
 
 
 def _socketio(app: Flask, settings: Settings, stack: Stack) -> SocketIO:

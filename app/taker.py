@@ -6,7 +6,6 @@ A hint of the broker says no more than that something waits; what is run is what
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -32,28 +31,26 @@ FOR_EVER = 86_400.0
 class Taker:
     """Takes runs from `queues` in turn; made in the main process, usable after `begin` in a process of the pool.
 
-    `ends` is a pipe of the main process, which closes its other side when the worker shall end.
+    `end` is a pipe that becomes readable, for all processes of the pool, when the worker shall end.
     """
 
-    def __init__(self, settings: Settings, queues: Sequence[str], ends: tuple[int, int]) -> None:
-        self._settings, self._queues, self._ends = settings, list(queues), ends
+    def __init__(self, settings: Settings, queues: Sequence[str], end: int) -> None:
+        self._settings, self._queues, self._end = settings, list(queues), end
         self._leaving = threading.Event()
+        self._stack = make_stack("threading")
         self._runs: Runs
         self._supervisor: Any = None
         self._node = ""
 
     def begin(self) -> None:
         """Called once in each process of the pool, as soon as it is there."""
-        reader, writer = self._ends
-        os.close(writer)
         self._node = new_id()
         logs.always(node=self._node)
-        self._runs = Runs(connect(self._settings, make_stack("threading"), connections=2))
-        threading.Thread(target=self._wait_for_end, args=(reader,), daemon=True, name="end").start()
+        self._runs = Runs(connect(self._settings, self._stack, connections=2))
+        threading.Thread(target=self._wait_for_end, daemon=True, name="end").start()
 
-    def _wait_for_end(self, reader: int) -> None:
-        # Nothing is ever written: this is the end of the pipe.
-        os.read(reader, 1)
+    def _wait_for_end(self) -> None:
+        self._stack.wait_readable(self._end)
         self._leaving.set()
         deadline = time.monotonic() + self._settings.worker_grace
         while self._held() and time.monotonic() < deadline:

@@ -26,14 +26,14 @@ class Waiter:
     run: Run
     viewer: Viewer
     send: Callable[[dict[str, Any]], object]
-    told: Turn | None = None
+    told: dict[str, Any] | None = None
 
 
 class Turns:
-    """The waiting runs that this node's viewers watch."""
+    """The waiting runs that this node's viewers watch; `trouble` says why none of a queue begins, or nothing."""
 
-    def __init__(self, stack: Stack, runs: Runs) -> None:
-        self._stack, self._runs = stack, runs
+    def __init__(self, stack: Stack, runs: Runs, trouble: Callable[[str], str] = lambda _queue: "") -> None:
+        self._stack, self._runs, self._trouble = stack, runs, trouble
         self._waiters: list[Waiter] = []
         self._looking = False
         self._lock, self._news = stack.lock(), stack.signal()
@@ -73,20 +73,22 @@ class Turns:
             if turn is None:
                 with self._lock:
                     self._waiters.remove(waiter)
-            elif turn != waiter.told and not waiter.viewer.closed:
-                waiter.told = turn
-                waiter.send(as_dict(waiter.run, turn))
+                continue
+            told = as_dict(waiter.run, turn, self._trouble(waiter.run.queue))
+            if told != waiter.told and not waiter.viewer.closed:
+                waiter.told = told
+                waiter.send(told)
 
 
-def as_dict(run: Run, turn: Turn) -> dict[str, Any]:
-    """A run's turn as doors send it; `message` says for people what it waits for."""
+def as_dict(run: Run, turn: Turn, trouble: str = "") -> dict[str, Any]:
+    """A run's turn as doors send it; `message` says for people what it waits for, first of all the queue's trouble."""
     return {
         "run": run.id,
         "name": run.queue,
         "position": turn.place,
         "takers": turn.takers,
         "reason": turn.reason,
-        "message": _message(run, turn),
+        "message": trouble or _message(run, turn),
     }
 
 

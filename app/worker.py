@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -9,12 +10,13 @@ import threading
 import time
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from app import logs
 from app.broker import PREFIX, TASK, at_broker, broker_url, make_celery, missing, waiting_at
 from app.config import Settings
-from app.errors import ConfigError, RealtimeError, StoreUnavailable
+from app.errors import ConfigError, StoreUnavailable
 from app.limits import QUEUE_NAME
 from app.model import new_id
 from app.stack import make_stack
@@ -25,16 +27,16 @@ from app.taker import Taker
 logger = logging.getLogger(__name__)
 
 PRESENT_SECONDS = 4.0
-# A worker that is idle and hears nothing for so long, though hints wait for it, has gone deaf.
-DEAF_SECONDS = 60.0
-DEAF = 3
+DEAF_CODE = 3
 STORE_SECONDS = 2.0
 # For a machine under load: a process of the pool that is not up by then is taken for dead.
 PROCESS_SECONDS = 60.0
 
 
-def work(settings: Settings, queues: str) -> int:
+def work(settings: Settings, queues: str, alive: Path | None = None) -> int:
     """Take runs from `queues`, names separated by commas, until told to end; the exit code.
+
+    The file `alive` is touched every few seconds while the worker hears its broker and reaches the store.
 
     Raises: ConfigError.
     """
@@ -48,7 +50,7 @@ def work(settings: Settings, queues: str) -> int:
     # Celery's warning to root is about pickle, and this worker reads JSON alone.
     warnings.simplefilter("ignore", SecurityWarning)
     ends = os.pipe()
-    return Worker(settings, names, ends).run()
+    return Worker(settings, names, ends, alive).run()
 
 
 def _names(queues: str) -> list[str]:
@@ -62,11 +64,14 @@ def _names(queues: str) -> list[str]:
 class Worker:
     """The main process: Celery's, with a proof that the worker is up and an ear to whether it hears."""
 
-    def __init__(self, settings: Settings, queues: Sequence[str], ends: tuple[int, int]) -> None:
+    def __init__(
+        self, settings: Settings, queues: Sequence[str], ends: tuple[int, int], alive: Path | None = None
+    ) -> None:
+        self._alive = alive
         self._settings, self._queues, self._runs, self._ends = settings, list(queues), settings.worker_runs, ends
         self._node = new_id()
         self._leaving = threading.Event()
-        self._heard = time.monotonic()
+        self._hearing = Hearing(settings, queues)
         self._code = 0
         self._worker: Any = None
 
@@ -84,7 +89,7 @@ class Worker:
         )
         if broker_url(self._settings).startswith("redis"):
             celery.conf.broker_transport = "app.tolerant:Transport"
-        taker = Taker(self._settings, self._queues, self._ends)
+        taker = Taker(self._settings, self._queues, self._ends[0])
 
         def take(task: Any, *_args: object, **_kwargs: object) -> None:
             taker.work(str(task.request.delivery_info.get("routing_key")))
@@ -107,7 +112,7 @@ class Worker:
         from celery import signals
 
         def hear(**_: Any) -> None:
-            self._heard = time.monotonic()
+            self._hearing.heard()
 
         def begin(**_: Any) -> None:
             taker.begin()
@@ -132,7 +137,7 @@ class Worker:
 
     def _ready(self) -> None:
         # Again after each new connection to the broker.
-        self._heard = time.monotonic()
+        self._hearing.heard()
         if threading.current_thread() is threading.main_thread():
             # Celery would replace this process by one that it starts otherwise than `python -m app` does.
             signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
@@ -143,43 +148,67 @@ class Worker:
     def _leave(self) -> None:
         if not self._leaving.is_set():
             self._leaving.set()
-            os.close(self._ends[1])
+            # Read by nobody, so that all processes of the pool see it, those too that are made later.
+            os.write(self._ends[1], b"!")
 
     def _keep_present(self) -> None:
         stack = make_stack("threading")
         runs = Runs(connect(self._settings, stack, timeout=STORE_SECONDS, connections=2))
         while not self._leaving.is_set():
             try:
-                if self._connected():
-                    for queue in self._queues:
-                        runs.present(queue, self._node)
+                self._tell(runs)
                 self._check_hearing()
             except StoreUnavailable as error:
                 logger.warning("cannot say that this worker is up: %s", error)
             except Exception:
                 logger.exception("the care for this worker failed, and goes on")
             self._leaving.wait(PRESENT_SECONDS)
-        for queue in self._queues:
-            try:
+        with contextlib.suppress(StoreUnavailable):
+            for queue in self._queues:
                 runs.absent(queue, self._node)
-            except RealtimeError:
-                return
+
+    def _tell(self, runs: Runs) -> None:
+        if not self._connected():
+            return
+        for queue in self._queues:
+            runs.present(queue, self._node)
+        if self._alive is not None:
+            self._alive.touch()
+
+    def _check_hearing(self) -> None:
+        if self._hearing.deaf(idle=self._idle()):
+            logger.critical("this worker hears nothing though runs wait: it ends, and should be started again")
+            self._code = DEAF_CODE
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _connected(self) -> bool:
         connection = getattr(self._worker.consumer, "connection", None)
         return bool(connection is not None and connection.connected)
 
-    def _check_hearing(self) -> None:
+    def _idle(self) -> bool:
         from celery.worker import state
 
-        quiet = time.monotonic() - self._heard
-        busy = len(state.active_requests) >= self._runs
-        if busy or not self._connected():
-            self._heard = time.monotonic()
-        elif quiet > DEAF_SECONDS:
-            if not any(waiting_at(self._settings, queue) for queue in self._queues):
-                self._heard = time.monotonic()
-                return
-            logger.critical("this worker hears nothing though runs wait: it ends, and should be started again")
-            self._code = DEAF
-            os.kill(os.getpid(), signal.SIGTERM)
+        return self._connected() and len(state.active_requests) < self._settings.worker_runs
+
+
+class Hearing:
+    """Whether a worker hears its broker: a connection may be there and bring nothing (celery#8091)."""
+
+    def __init__(self, settings: Settings, queues: Sequence[str]) -> None:
+        self._settings, self._queues = settings, queues
+        self.heard()
+
+    def heard(self) -> None:
+        """Something came, or nothing could have come until now."""
+        self._last = time.monotonic()
+
+    def deaf(self, *, idle: bool) -> bool:
+        """Has it heard nothing for long though it is idle, and though hints wait for it at the broker?"""
+        if not idle:
+            self.heard()
+        if time.monotonic() - self._last < self._settings.worker_deaf_seconds:
+            return False
+        if any(waiting_at(self._settings, queue) for queue in self._queues):
+            return True
+        self.heard()
+        return False

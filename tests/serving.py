@@ -55,6 +55,7 @@ class Page:
         self.positions: dict[str, int] = {}
         self.statuses: dict[str, dict[str, Any]] = {}
         self.errors: list[dict[str, Any]] = []
+        self.queues: dict[str, dict[str, Any]] = {}
         self.gaps: list[dict[str, Any]] = []
         self.storage: list[dict[str, Any]] = []
         self.changed = threading.Condition()
@@ -69,6 +70,10 @@ class Page:
         elif event == "storage":
             with self.changed:
                 self.storage.append(message)
+                self.changed.notify_all()
+        elif event == "queue":
+            with self.changed:
+                self.queues[message["run"]] = message
                 self.changed.notify_all()
         else:
             with self.changed:

@@ -18,7 +18,7 @@ class Executor(Protocol):
 
     @property
     def trouble(self) -> str | None:
-        """Why the output of a run here waits to be stored, or None."""
+        """Why the output of a run here waits to be stored, or why nobody hears of one that others take; or None."""
 
     def start(self, run: Run, job: Job, params: dict[str, Any]) -> None:
         """Begin a run that is stored and has its turn; its output and its one final status go to the store."""

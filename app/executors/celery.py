@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from app.broker import PREFIX, Broker, broker_url
+from app.broker import MOST_HINTS, PREFIX, Broker, broker_url
 from app.catalog import Job
 from app.config import Settings
 from app.errors import BrokerUnavailable, StoreUnavailable
@@ -17,7 +17,6 @@ logger = logging.getLogger(__name__)
 
 # So often the hints are counted that wait at the broker, where runs wait in the store: lost ones are made anew.
 LOOK_SECONDS = 2.0
-MOST_HINTS = 100
 
 
 class CeleryExecutor:
@@ -25,7 +24,6 @@ class CeleryExecutor:
 
     name = "celery"
     begins = Status.QUEUED
-    trouble = None
 
     def __init__(self, settings: Settings, stack: Stack, runs: Runs) -> None:
         self._stack, self._runs = stack, runs
@@ -33,7 +31,12 @@ class CeleryExecutor:
         # The stack has made redis' sockets its own, for hub code; RabbitMQ's make their caller wait.
         self._in_hub = broker_url(settings).startswith("redis")
         self._woken = stack.signal()
-        self.broker_trouble = ""
+        self._trouble = ""
+
+    @property
+    def trouble(self) -> str | None:
+        """As Executor.trouble: workers hear of nothing while the broker is away."""
+        return self._trouble or None
 
     def keep(self) -> None:
         """Hint for ever, beside the caller."""
@@ -61,11 +64,11 @@ class CeleryExecutor:
                 trouble = str(error)
                 # The other queues are there too.
                 break
-        if trouble and not self.broker_trouble:
+        if trouble and not self._trouble:
             logger.warning("%s Celery runs wait until it is back.", trouble)
-        elif self.broker_trouble and not trouble:
+        elif self._trouble and not trouble:
             logger.info("the broker answers again")
-        self.broker_trouble = trouble
+        self._trouble = trouble
 
     def _call(self, queue: str, waiting: list[str]) -> None:
         if self._in_hub:
