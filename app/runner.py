@@ -128,7 +128,7 @@ class Runner:
 
 
 def _in(room: Room) -> Command:
-    return Command(room.argv, room.env, room.cwd, room.cleanup, room.trouble, room.limits)
+    return Command(room.argv, room.env, room.cwd, room.cleanup, room.trouble, room.limits, room.as_shell)
 
 
 def run_runner(settings: Settings, ready: int | None = None, alive: Path | None = None) -> int:

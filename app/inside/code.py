@@ -70,7 +70,8 @@ def run(source: str) -> tuple[int, str]:
     try:
         _execute(source, module.__dict__)
     except SystemExit as error:
-        return _exit_code(error.code), ""
+        code = _exit_code(error.code)
+        return code, f"exit code {code}" if code else ""
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends the code alone
         _show(error)
         code = _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1

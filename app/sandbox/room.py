@@ -40,7 +40,7 @@ class Room:
 
     `env` is the whole environment. `trouble` says why the run has to be killed now, or None; it costs a look at each
     file of the run's folder. `cleanup` removes the folder. `limits` are for its supervisor to watch, by the names of
-    app/limits.py.
+    app/limits.py. `as_shell`: the process tells signals by its exit code, as shells do.
     """
 
     argv: list[str]
@@ -49,6 +49,7 @@ class Room:
     trouble: Callable[[], str | None] = field(default=lambda: None)
     cleanup: Callable[[], object] = field(default=lambda: None)
     limits: dict[str, float] = field(default_factory=dict)
+    as_shell: bool = False
 
 
 def make_room(needs: Needs, uid: int) -> Room:
@@ -59,7 +60,7 @@ def make_room(needs: Needs, uid: int) -> Room:
     if needs.level is Level.FULL:
         walls = arguments(needs.view, root=bool(uid), network=needs.network)
         argv = [needs.bwrap, *walls, "--", *_python(needs, uid, FOLDER, PLACE)]
-        return Room(argv, _environment(needs, FOLDER), "/", limits=_limits(needs))
+        return Room(argv, _environment(needs, FOLDER), "/", limits=_limits(needs), as_shell=True)
     folder = make_folder(needs.disk_megabytes, ENTRIES, uid)
     argv = _python(needs, uid, str(folder.path), str(INSIDE.parent))
     return Room(argv, _environment(needs, str(folder.path)), "/", folder.trouble, folder.remove, _limits(needs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import Any
 
 from app.errors import StoreUnavailable
@@ -12,6 +13,7 @@ from app.store.runs import Runs
 
 logger = logging.getLogger(__name__)
 
+PAUSE_SECONDS = 0.02
 LIVE = (Status.RUNNING, Status.STOPPING)
 
 
@@ -42,3 +44,5 @@ class News:
                     continue
                 except Exception:
                     logger.exception("news of run %s cannot be told", run_id)
+            # Jobs may make more of them than anybody can read.
+            time.sleep(PAUSE_SECONDS)

@@ -13,6 +13,8 @@ from app.supervise.spawn import name_of
 from app.supervise.stages import KILL
 
 GONE = "What watched over this run was killed, and the run with it."
+# As shells have it: an exit code above this is the number of a signal.
+SHELL_SIGNALS = 128
 NO_MEMORY = "Out of memory: the system had none left."
 
 
@@ -31,7 +33,7 @@ class Ending:
     """What is known of a run's end.
 
     `wait_status` is that of its process, None where its warden is gone; `said` what the job told as its last; `stage`
-    how far a Stop came, for `reason`, or for an `excess`.
+    how far a Stop came, for `reason`, or for an `excess`. `as_shell`: the process tells signals by its exit code.
     """
 
     wait_status: int | None = None
@@ -40,6 +42,7 @@ class Ending:
     reason: str = ""
     excess: Excess | None = None
     ooms: int = 0
+    as_shell: bool = False
 
     def outcome(self) -> Outcome:
         """The outcome."""
@@ -63,7 +66,11 @@ class Ending:
             return None, ""
         if os.WIFSIGNALED(status):
             return None, name_of(os.WTERMSIG(status))
-        return os.WEXITSTATUS(status), ""
+        code = os.WEXITSTATUS(status)
+        # Unless the job has said itself that it ends so.
+        if self.as_shell and code > SHELL_SIGNALS and not (self.said and self.said[0] == code):
+            return None, name_of(code - SHELL_SIGNALS)
+        return code, ""
 
     def _of_signal(self, name: str) -> str:
         if name == "SIGKILL" and ooms() > self.ooms:

@@ -43,7 +43,8 @@ class Command:
     """A program instead of the job's function, with exactly this environment; it speaks as app/child/control.py does.
 
     `cleanup` is called after its end. `trouble` is asked twice a second: a sentence ends the run with it. `limits`, by
-    the names of app/limits.py, stand instead of the job's, and the program bounds its processes by itself.
+    the names of app/limits.py, stand instead of the job's, and the program bounds its processes by itself. It
+    tells signals by its exit code, as shells do, where it is `as_shell`.
     """
 
     argv: Sequence[str]
@@ -52,6 +53,7 @@ class Command:
     cleanup: Callable[[], object] = lambda: None
     trouble: Callable[[], str | None] = lambda: None
     limits: dict[str, float] = field(default_factory=dict)
+    as_shell: bool = False
 
 
 @dataclass

@@ -109,7 +109,7 @@ class Supervised:
             printed=lambda: outputs.count,
             trouble=command.trouble,
         )
-        vigil.ending.ooms = ooms()
+        vigil.ending.ooms, vigil.ending.as_shell = ooms(), command.as_shell
         outputs.start()
         try:
             vigil.keep()

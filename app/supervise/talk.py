@@ -23,7 +23,7 @@ class Talk:
         connection.setblocking(False)
         self._socket, self._poll, self._heard = connection, poll, heard
         self.fd = connection.fileno()
-        self._open = True
+        self._open, self._strange = True, False
         self._out, self._rest = bytearray(), b""
         self._register()
 
@@ -62,8 +62,11 @@ class Talk:
     def _take(self, line: bytes) -> None:
         try:
             self._heard(json.loads(line))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            logger.warning("a job said something strange: %s", type(error).__name__)
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            # Once: it may go on like that for ever.
+            if not self._strange:
+                self._strange = True
+                logger.warning("a job said something strange: %s", type(error).__name__)
 
     def _send(self) -> None:
         try:

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from math import isfinite
 from typing import Any
 
 from app.credentials import TokenSource
@@ -28,6 +29,7 @@ REPORT_BYTES = 4096
 TROUBLE_SECONDS = 0.5
 # A Stop waits so long for the job's code to begin: what gets a signal before that does not know it yet.
 UNBEGUN_SECONDS = 1.0
+MESSAGE_CHARACTERS = 500
 PROMPT_CHARACTERS = 1000
 SIGNALS = {INTERRUPT: signal.SIGINT, TERMINATE: signal.SIGTERM, KILL: signal.SIGKILL}
 
@@ -140,8 +142,9 @@ class Vigil:
     def _hear_warden(self) -> None:
         try:
             data = self._spawned.link.recv(REPORT_BYTES)
-        except OSError:
-            data = b""
+        except ConnectionResetError:
+            # It has gone without reading a signal that came too late; what it said before is still there.
+            data = self._spawned.link.recv(REPORT_BYTES)
         message: dict[str, Any] = json.loads(data) if data else {}
         if not message or "status" in message:
             self.ending.wait_status = message.get("status")
@@ -150,22 +153,42 @@ class Vigil:
             self._over = True
 
     def _hear(self, message: dict[str, Any]) -> None:
-        kind = message["say"]
-        if kind == "begun":
-            self._begun = True
-            if self._stopped_at:
-                self._stages.begin()
-        elif kind == "progress":
-            done, total = message["progress"]
-            self._kit.news.tell(self._run.id, progress=(float(done), float(total)))
-        elif kind == "token?":
+        handlers = {
+            "begun": self._hear_begun,
+            "progress": self._hear_progress,
+            "token?": self._hear_token,
+            "input?": self._hear_input,
+            "ended": self._hear_ended,
+        }
+        if message["say"] in handlers:
+            handlers[message["say"]](message)
+
+    def _hear_begun(self, _message: dict[str, Any]) -> None:
+        self._begun = True
+        if self._stopped_at:
+            self._stages.begin()
+
+    def _hear_progress(self, message: dict[str, Any]) -> None:
+        done, total = map(float, message["progress"])
+        if isfinite(done) and isfinite(total):
+            self._kit.news.tell(self._run.id, progress=(done, total))
+
+    def _hear_token(self, _message: dict[str, Any]) -> None:
+        # A thread for each question: not for those whom no answer awaits.
+        if self._lease is None:
+            self._talk.say(do="token", error="LoginAgain", text="This run has no token.")
+        else:
             self._kit.stack.spawn(self._fetch_token)
-        elif kind == "input?":
-            self._asks = True
-            self._kit.news.tell(self._run.id, asks=str(message["prompt"])[:PROMPT_CHARACTERS])
+
+    def _hear_input(self, message: dict[str, Any]) -> None:
+        before, self._asks = self._asks, True
+        # In a list, as the store cannot tell no prompt from an empty one.
+        self._kit.news.tell(self._run.id, asks=[_text(message["prompt"], PROMPT_CHARACTERS)])
+        if not before:
             self.look_for_input()
-        elif kind == "ended":
-            self.ending.said = (int(message["exit_code"]), str(message["message"]))
+
+    def _hear_ended(self, message: dict[str, Any]) -> None:
+        self.ending.said = (int(message["exit_code"]), _text(message["message"], MESSAGE_CHARACTERS))
 
     def _fetch_token(self) -> None:
         """In a thread of its own, as the provider may take its time."""
@@ -192,3 +215,8 @@ class Vigil:
             self._asks = False
             self._kit.news.tell(self._run.id, asks=None)
             self._talk.say(do="input", line=found[0])
+
+
+def _text(value: object, most: int) -> str:
+    """A text of the job's as it may be stored: halves of characters are in none."""
+    return str(value)[:most].encode("utf-8", "replace").decode()
