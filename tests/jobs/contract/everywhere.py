@@ -290,3 +290,11 @@ def surroundings():
     print("stdin", repr(sys.stdin.read()))
     print("open", sorted(os.listdir("/proc/self/fd")))
     print("environ", b"REDIS_URL" in open("/proc/self/environ", "rb").read())
+
+
+@everywhere("process", "celery")
+def leaves(*, count: int):
+    """Print a flood, and leave without a word."""
+    for number in range(count):
+        print(number)
+    os._exit(3)
