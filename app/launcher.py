@@ -38,6 +38,7 @@ AFTER_RUNS_SECONDS = 2
 RUNNER = "runner"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 RUNNER_PAUSE_SECONDS = 0.5
+LEVEL_BYTES = 20
 STOP_SECONDS = {"Webex stand-in": 1.0, "embedded Valkey": 2.5}
 STAND_IN_READY = b"Webex stand-in ready at "
 WORKERS = {"eventlet": "EventletWorker", "threading": "ThreadsWorker"}
@@ -58,6 +59,7 @@ class Launcher:
         alone = settings.environment == "development" and settings.host in LOOPBACK and not settings.code_users
         self._changes: dict[str, str] = {"code_users": "*"} if alone else {}
         self._stopping = False
+        self._sandbox = ""
 
     def run(self) -> None:
         """Run until told to stop.
@@ -169,6 +171,7 @@ class Launcher:
             runner = self._children[-1]
             runner.wait_ready(lambda: bool(select.select([reader], [], [], 0)[0]), START_SECONDS, self._pause)
             runner.check()
+            self._sandbox = os.read(reader, LEVEL_BYTES).decode()
         finally:
             os.close(reader)
 
@@ -190,7 +193,7 @@ class Launcher:
         store = "REDIS_URL" if settings.redis_url else f"{settings.data_dir}/ (embedded Valkey)"
         address = settings.redirect_uri.removesuffix("redirect")
         _say(f"\n  Flask-Realtime is ready.\n\n    Open     {address}\n    Login    {login}\n    Data     {store}")
-        _say("    Stop     Ctrl-C\n")
+        _say(f"    Code     typed in the browser, it is isolated at level `{self._sandbox}`\n    Stop     Ctrl-C\n")
 
 
 def launch(settings: Settings) -> int:

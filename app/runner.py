@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
 
@@ -46,8 +47,9 @@ class Runner:
         logs.always(node=self._node)
         # The bell and the turn; and presence, beside them.
         self._runs = Runs(connect(settings, ThreadingStack(), connections=2))
-        self._sandbox = Sandbox(settings)
-        commands = {JOB: lambda _run: _in(self._sandbox.room())}
+        # Trying its levels takes as long as the template does: both at a time.
+        self._sandbox = ThreadPoolExecutor(1, "sandbox").submit(Sandbox, settings)
+        commands = {JOB: lambda _run: _in(self._sandbox.result().room())}
         self._supervisor: Supervisor = make_supervisor(settings, self._node, commands=commands)
 
     def serve(self) -> None:
@@ -56,6 +58,7 @@ class Runner:
             signal.signal(number, self._ask_to_stop)
         threading.Thread(target=self._keep_template, daemon=True, name="template").start()
         threading.Thread(target=self._be_present, daemon=True, name="presence").start()
+        self._tell_level()
         while not self._stopping.is_set():
             try:
                 self._take()
@@ -65,6 +68,12 @@ class Runner:
                 logger.exception("the runner could not take a run, and goes on")
                 self._stopping.wait(RETRY_SECONDS)
         self._end()
+
+    def _tell_level(self) -> None:
+        sandbox = self._sandbox.result()
+        # Whoever waits for this process to be ready shows it in a way of its own.
+        level = logging.WARNING if not sandbox.enough else logging.INFO if self._ready is None else logging.DEBUG
+        logger.log(level, "%s", sandbox.report)
 
     def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping.set()
@@ -97,6 +106,8 @@ class Runner:
                 self._supervisor.prepare()
                 complained = False
                 if self._ready is not None:
+                    with contextlib.suppress(OSError):
+                        os.write(self._ready, str(self._sandbox.result().level).encode())
                     os.close(self._ready)
                     self._ready = None
             except SpawnFailed as error:
@@ -108,7 +119,7 @@ class Runner:
     def _be_present(self) -> None:
         while not self._stopping.is_set():
             with contextlib.suppress(StoreUnavailable):
-                self._runs.present(QUEUE, self._node, str(self._sandbox.level))
+                self._runs.present(QUEUE, self._node, str(self._sandbox.result().level))
             if self._alive is not None:
                 with contextlib.suppress(OSError):
                     self._alive.touch()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
 import shutil
@@ -14,8 +13,6 @@ from app.sandbox import folder, probe, room
 from app.sandbox.levels import Level, refusal
 from app.sandbox.room import Needs, Room
 from app.sandbox.view import make_view
-
-logger = logging.getLogger(__name__)
 
 # User numbers that nothing else takes: above those of containers, below what some programs read as negative.
 FIRST_USER, USERS = 1_900_000_000, 65_536
@@ -31,14 +28,13 @@ class Sandbox:
         self.minimum = Level(settings.sandbox_minimum)
         self.reasons: dict[Level, str] = {}
         self.level = self._reach(Level.FULL if settings.sandbox == "auto" else Level(settings.sandbox))
+
+    @property
+    def report(self) -> str:
+        """Which level is reached, and why none above it, for the log."""
         told = ", ".join(f"{level}: {reason}" for level, reason in self.reasons.items())
-        logger.log(
-            logging.INFO if self.enough else logging.WARNING,
-            "typed code: level `%s` is reached (SANDBOX_MINIMUM is `%s`)%s",
-            self.level,
-            self.minimum,
-            f"; not reached: {told}" if told else "",
-        )
+        report = f"typed code: level `{self.level}` is reached (SANDBOX_MINIMUM is `{self.minimum}`)"
+        return f"{report}; not reached: {told}" if told else report
 
     @property
     def enough(self) -> bool:

@@ -95,7 +95,8 @@ def test_the_start_says_where_and_how(tmp_path: Path) -> None:
     assert f"Open     {server.url}/\n" in said
     assert "stand-in" in said
     assert "Ctrl-C" in said
-    assert len(said.strip().splitlines()) == 6
+    assert "isolated at level `" in said
+    assert len(said.strip().splitlines()) == 7
 
 
 def test_the_embedded_store_is_private(tmp_path: Path) -> None:
