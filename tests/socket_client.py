@@ -21,16 +21,28 @@ class ConnectionRefused(Exception):
 
 
 class SocketClient:
-    """A connected client; `handle(event, message)` is called in a thread of its own, one event after the other."""
+    """A connected client; `handle(event, message)` is called in a thread of its own, one event after the other.
 
-    def __init__(self, url: str, cookie: str, handle: Callable[[str, Any], None], origin: str | None = None) -> None:
+    `buffer`: the size of its receive buffer in bytes, where it should not be the usual one.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        cookie: str,
+        handle: Callable[[str, Any], None],
+        origin: str | None = None,
+        *,
+        buffer: int | None = None,
+    ) -> None:
         self._handle = handle
         self._numbers = itertools.count()
         self._answers: dict[int, Any] = {}
         self._changed = threading.Condition()
         address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
+        narrow = [(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)] if buffer else []
         self._socket = websocket.create_connection(
-            address, cookie=cookie, origin=origin or url, timeout=20, skip_utf8_validation=True
+            address, cookie=cookie, origin=origin or url, timeout=20, skip_utf8_validation=True, sockopt=narrow
         )
         self._socket.recv()
         self._socket.send("40")
