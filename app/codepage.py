@@ -9,6 +9,7 @@ from flask import Blueprint, Flask, Response, current_app, g, redirect, render_t
 from werkzeug.wrappers import Response as BaseResponse
 
 from app import views
+from app.code_job import LONGEST_CODE
 from app.errors import NotFound
 from app.model import Run
 from app.typed import JOB, Typed
@@ -44,6 +45,7 @@ def page() -> str:
         "user": g.user.id,
         "runs": [{**each.as_dict(), "params": {}} for each in _with(run, runs)],
         "source": source_of(again) if again else None,
+        "longest": LONGEST_CODE,
         "refusal": typed.refusal,
     }
     data["links"] = {

@@ -61,7 +61,8 @@ function keep(text) {
  */
 function replace(text) {
   if (same(editor.text, text)) return;
-  if (!same(editor.text, EXAMPLE)) drafts.keep(editor.text);
+  // What ran is in the list of runs.
+  if (!same(editor.text, EXAMPLE) && !editor.ran) drafts.keep(editor.text);
   editor.replace(text);
   menu.update();
 }
@@ -71,6 +72,10 @@ async function run() {
   const source = editor.text;
   if (!source.trim()) {
     say(element("form-error"), "There is no code to run yet.");
+    return;
+  }
+  if (source.length > data.longest) {
+    say(element("form-error"), `This is too much code: ${source.length} characters, and at most ${data.longest} can be run.`);
     return;
   }
   say(element("form-error"), "");
@@ -133,6 +138,8 @@ function changed(news) {
   if (typeof source === "string" && !editor.follows(news.id) && same(source, editor.text)) editor.follow(news.id);
   input.show(news);
   if (LIVE.has(news.status)) return;
+  // Said once: beside its lines.
+  if (traceback.message && news.message && traceback.message.startsWith(news.message)) say(element("message"), "");
   editor.mark(news.id, news.status === "failed" ? (traceback.lines.at(-1) ?? null) : null);
 }
 

@@ -90,6 +90,7 @@
  * @property {string} user whose drafts this browser keeps
  * @property {Run[]} runs the newest ones, without their parameters
  * @property {string | null} source code to edit again
+ * @property {number} longest how many characters of code can be run
  * @property {string} refusal why nothing can be run now, or nothing
  * @property {{code: string}} links
  */

@@ -104,6 +104,11 @@ export class Editor {
     return this.#ran.has(run);
   }
 
+  /** Is the code as it is now what some run ran? */
+  get ran() {
+    return [...this.#ran.values()].some((each) => each.moved.empty);
+  }
+
   /**
    * Where a line of the code that ran begins now; null where that is not known, or the code had no such line.
    * @param {string} run

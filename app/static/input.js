@@ -4,6 +4,7 @@ import { element, elementOf, say } from "./dom.js";
 import { SILENCE } from "./reader.js";
 
 const BETWEEN_MILLISECONDS = 600;
+const LONGEST_LINE = 10_000;
 const UNANSWERED = "The server did not answer. Please send the line again.";
 
 /** @typedef {import("./contract.js").Run} Run */
@@ -70,6 +71,10 @@ export class InputBox {
     const run = this.#run;
     if (!run) return;
     const typed = this.#line.value;
+    if (typed.length > LONGEST_LINE) {
+      say(element("input-error"), `This line is too long: at most ${LONGEST_LINE} characters can be sent.`);
+      return;
+    }
     this.#line.value = "";
     say(element("input-error"), "");
     window.clearTimeout(this.#leaving);

@@ -261,6 +261,8 @@ def test_edit_and_run_again_keeps_what_was_there(visit: Visit) -> None:
     wait_for_text(page, "11")
     wait_for(page, "succeeded")
     page.get_by_text("Drafts").click()
+    # What ran is in the list of runs, and no draft.
+    expect(page.locator("#drafts li")).to_have_count(1)
     page.locator("#drafts button", has_text="unsaved = 'never run'").click()
     expect(page.locator(".cm-line").first).to_have_text("unsaved = 'never run'")
 
@@ -365,13 +367,16 @@ def test_a_phone_shows_it_all_in_one_column(visit: Visit) -> None:
     assert complaints_of(page) == []
 
 
-def test_nothing_to_run_is_said(visit: Visit) -> None:
-    """An empty editor starts nothing and says so."""
+def test_nothing_to_run_and_too_much_to_run_is_said(visit: Visit) -> None:
+    """An empty editor starts nothing and says so, and so does one with more code than a run may have."""
     page = visit("/code")
     ready(page)
     type_code(page, "  \n")
     page.click("#start")
     expect(page.locator("#form-error")).to_have_text("There is no code to run yet.")
+    type_code(page, "#" * 100_001)
+    page.click("#start")
+    expect(page.locator("#form-error")).to_contain_text("too much code")
     expect(page).to_have_url(re.compile("/code$"))
 
 
