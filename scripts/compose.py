@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENGINE = str(ROOT / "tests" / "container_engine.sh")
 NO_ENGINE = 3
-DOCKERFILES = [str(ROOT / f"Dockerfile-{name}") for name in ("flask", "nginx", "redis")]
+DOCKERFILES = [str(ROOT / f"Dockerfile-{name}") for name in ("flask", "nginx", "redis", "broker")]
 
 
 def main(arguments: list[str]) -> int:

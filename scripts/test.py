@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Tests, and the program without which they cannot run.
 NEEDS = {
     "tests/e2e": "chromium",
+    "tests/e2e/test_clock_page.py": "faketime",
+    "tests/integration/test_clocks.py": "faketime",
     "tests/integration/test_nginx.py": "nginx",
     "tests/integration/test_nginx_console.py": "nginx",
     "tests/integration/test_celery.py": "rabbitmq-server",

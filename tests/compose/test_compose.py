@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 
 # The first start may have to fetch and build everything.
 pytestmark = pytest.mark.timeout(1500)
-SERVICES = ("redis", "webex", "flask", "nginx")
+SERVICES = ("redis", "webex", "flask", "runner", "nginx")
 JOB = '''
 from app.catalog import job
 
@@ -28,6 +28,19 @@ def {name}(running):
     """A job that was added while everything ran."""
     print("{text}")
 '''
+
+STEADY = """
+import time
+
+from app.catalog import job
+
+
+@job(executor="process")
+def steady():
+    for number in range(200):
+        print(number)
+        time.sleep(0.05)
+"""
 
 
 def _curl(jar: Path, *options: str) -> str:
@@ -53,7 +66,7 @@ def _again(page: Page, person: requests.Session, run: str) -> Page:
 
 
 def test_everything_is_up_and_healthy(project: Project) -> None:
-    """The four services are healthy, the keys were made, and nothing but nginx is published."""
+    """The services are healthy, the keys were made, and nothing but nginx is published."""
     assert all(project.health(service) == "healthy" for service in SERVICES)
     assert project.inspect("keys")["State"]["ExitCode"] == 0
     ports = {service: project.inspect(service)["HostConfig"]["PortBindings"] or {} for service in SERVICES}
@@ -199,6 +212,22 @@ def test_flask_restarted_in_mid_run(project: Project) -> None:
     assert not page.gaps
     assert f"/runs/{run}" in person.get(URL, timeout=20).text
     page.close()
+
+
+def test_process_runs_outlive_a_restart_of_flask(project: Project) -> None:
+    """A run of the runner's goes on while the web server is another one, and viewers go on where they were."""
+    (project.folder / "jobs" / "steady.py").write_text(STEADY)
+    person = log_in(URL)
+    page = Page(URL, person)
+    run = page.start("steady")
+    page.wait_for_text(run, "5\n")
+    project.compose("restart", "flask")
+    page = _again(page, person, run)
+    assert page.wait_for_end(run)["status"] == "succeeded"
+    assert page.text(run) == "".join(f"{number}\n" for number in range(200))
+    assert not page.gaps
+    page.close()
+    (project.folder / "jobs" / "steady.py").unlink()
 
 
 def test_flask_killed_in_mid_run(project: Project) -> None:

@@ -16,7 +16,7 @@ from tests.serving import ROOT, USERS, free_port
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(1500)
-SERVICES = ("redis", "flask", "nginx")
+SERVICES = ("redis", "flask", "runner", "nginx")
 
 
 class Production(Project):
@@ -97,7 +97,8 @@ def test_it_is_what_was_built(production: Production) -> None:
     }
     names = {
         "redis": {"redis_password"},
-        "flask": {"redis_password", "client_secret", "secret_key", "token_keys"},
+        "flask": {"redis_password", "client_secret", "secret_key", "token_keys", "broker_password"},
+        "runner": {"redis_password", "client_secret", "secret_key", "token_keys", "broker_password"},
         "nginx": {"tls_certificate", "tls_key"},
     }
     assert mounts == {service: {f"/run/secrets/{name}" for name in names[service]} for service in SERVICES}
@@ -105,7 +106,7 @@ def test_it_is_what_was_built(production: Production) -> None:
         service: [mount["Destination"] for mount in production.inspect(service)["Mounts"] if mount["Type"] == "volume"]
         for service in SERVICES
     }
-    assert volumes == {"redis": ["/data"], "flask": ["/srv/archive"], "nginx": []}
+    assert volumes == {"redis": ["/data"], "flask": ["/srv/archive"], "runner": ["/srv/archive"], "nginx": []}
     said = production.compose(
         "exec", "-T", "flask", "sh", "-c", "touch archive/trial && rm archive/trial && stat -c '%a %U' archive"
     )
@@ -115,7 +116,7 @@ def test_it_is_what_was_built(production: Production) -> None:
 def test_no_secret_stands_in_an_environment(production: Production) -> None:
     """The engine's own record of the containers has none either."""
     secrets = [file.read_text().strip() for file in (production.folder / "secrets").iterdir()]
-    assert len(secrets) == 6
+    assert len(secrets) == 7
     for service in SERVICES:
         said = docker("inspect", f"{production.name}-{service}-1")
         assert not [secret for secret in secrets if secret in said]
