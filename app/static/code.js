@@ -80,7 +80,6 @@ async function run() {
   }
   say(element("form-error"), "");
   typing = false;
-  const before = shown.run;
   const answer = await starter.start(JOB, { source });
   if (!answer) return;
   if (!answer.ok) {
@@ -92,6 +91,7 @@ async function run() {
   }
   // What was typed while the server answered did not run.
   if (same(editor.text, source)) editor.follow(answer.run.id);
+  const before = shown.run;
   clear();
   shown.openStarted(answer.run);
   address(answer.run.id);
