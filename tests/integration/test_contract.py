@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,27 +10,33 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.brokers import RedisBroker
 from tests.integration.simulator_fixture import Simulator
 from tests.server_fixture import settings_for
 from tests.serving import Page, Server, running_server
 from tests.waiting import wait_until
+from tests.workers import Worker
 
 JOBS = Path(__file__).parents[1] / "jobs" / "contract"
-EXECUTORS = ("thread", "process")
-PROCESSES = ("process",)
+EXECUTORS = ("thread", "process", "celery")
+PROCESSES = ("process", "celery")
 
 
 @pytest.fixture(scope="module")
 def contract(
     _valkey_socket: Path, _shared_simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """A server with the jobs of the contract, and with short stages of Stop."""
-    folder = tmp_path_factory.mktemp("contract")
+    """A server with the jobs of the contract, with short stages of Stop, and a Celery worker elsewhere."""
+    folder, elsewhere = tmp_path_factory.mktemp("contract"), tmp_path_factory.mktemp("elsewhere")
     settings = settings_for(_valkey_socket, _shared_simulator, folder)
-    settings |= {"JOBS": str(JOBS), "STAGE_SECONDS": "0.5", "DATA_DIR": str(folder / "data")}
-    del settings["REDIS_URL"]
-    with running_server(folder / "log", **settings) as server:
-        yield server
+    with contextlib.closing(RedisBroker(elsewhere)) as broker:
+        settings |= {"JOBS": str(JOBS), "STAGE_SECONDS": "0.5", "DATA_DIR": str(folder / "data"), **broker.settings}
+        del settings["REDIS_URL"]
+        with running_server(folder / "log", **settings) as server:
+            settings |= {"REDIS_URL": f"unix://{folder}/data/valkey.sock", "WORKER_GRACE": "0"}
+            with contextlib.closing(Worker(elsewhere, settings)) as worker:
+                worker.wait_ready()
+                yield server
 
 
 @pytest.fixture(scope="module")
