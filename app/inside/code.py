@@ -17,6 +17,7 @@ import traceback
 import types
 from typing import Any, cast
 
+from .output import Quick, install
 from .questions import Control, TypedInput
 
 NAME = "<editor>"
@@ -32,21 +33,18 @@ def main(descriptor: int) -> None:
     connection.set_inheritable(False)
     control = Control(connection)
     source = str(control.wait_for("start")["params"]["source"])
-    _prepare(control)
+    out = _prepare(control)
     control.say("begun")
     code, message = run(source)
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        control.say("ended", exit_code=code, message=message)
+    out.end()
+    control.say("ended", exit_code=code, message=message)
     sys.exit(code)
 
 
-def _prepare(control: Control) -> None:
+def _prepare(control: Control) -> Quick:
     """Make this process look to the code as a Python that was just started."""
-    for stream in (sys.stdout, sys.stderr):
-        cast(io.TextIOWrapper, stream).reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    out = install()
+    cast(io.TextIOWrapper, sys.stderr).reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     typed = TypedInput(control)
     sys.stdin = typed  # text alone, without a buffer of bytes below it
     builtins.input = typed.input
@@ -59,6 +57,7 @@ def _prepare(control: Control) -> None:
     sys.argv = [NAME]
     # The working folder is the code's own: it may import what it writes.
     sys.path[0] = ""
+    return out
 
 
 def run(source: str) -> tuple[int, str]:

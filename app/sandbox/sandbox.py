@@ -15,7 +15,7 @@ from app.sandbox.room import Needs, Room
 from app.sandbox.view import make_view
 
 # User numbers that nothing else takes: above those of containers, below what some programs read as negative.
-FIRST_USER, USERS = 1_900_000_000, 65_536
+FIRST_USER, USERS = 1_900_000_000, 1 << 24
 
 
 class Sandbox:

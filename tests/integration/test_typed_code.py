@@ -202,17 +202,23 @@ except EOFError:
 
 
 def test_lines_typed_before_they_are_asked_for_wait_in_order(page: Page) -> None:
-    """Lines that come early are read one by one; more than a hundred of them are refused."""
-    run = typed(
-        page,
-        "import sys, time\nprint('begun')\ntime.sleep(1.5)\nprint([sys.stdin.readline() for _ in range(3)])\ninput()",
-    )
-    page.wait_for_text(run, "begun")
-    answers = [page.call("input", {"run": run, "line": f"line {number}"}) for number in range(104)]
-    assert all(each["ok"] for each in answers[:100])
-    assert answers[-1]["error"]["code"] == "too_many"
+    """Lines that come early are read one by one."""
+    run = typed(page, "import sys\nprint(input('go? '))\nprint([sys.stdin.readline() for _ in range(3)])")
+    for line in ("one", "two", "three", "four"):
+        assert page.call("input", {"run": run, "line": line})["ok"]
     assert page.wait_for_end(run)["status"] == "succeeded"
-    assert "['line 0\\n', 'line 1\\n', 'line 2\\n']" in page.text(run)
+    assert "['two\\n', 'three\\n', 'four\\n']" in page.text(run)
+
+
+def test_lines_that_nobody_reads_are_bounded(page: Page) -> None:
+    """A run that reads nothing gets a hundred lines at most; what then comes is refused clearly."""
+    run = typed(page, "import time\nprint('begun')\ntime.sleep(600)")
+    page.wait_for_text(run, "begun")
+    answers = [page.call("input", {"run": run, "line": f"line {number}"}) for number in range(101)]
+    assert all(each["ok"] for each in answers[:100])
+    assert answers[100]["error"]["code"] == "too_many"
+    assert page.call("stop_request", {"run": run})["ok"]
+    page.wait_for_end(run)
 
 
 @pytest.mark.parametrize(
@@ -371,6 +377,49 @@ def test_a_flood_is_stored_whole(page: Page, site: Server, visitor: requests.Ses
     stored = site.output(visitor, record["id"]).decode().splitlines()
     assert stored[:100_000] == [str(number) for number in range(100_000)]
     assert stored[100_000] == "end"
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("print('a', end='')\nimport subprocess\nsubprocess.run(['echo', 'b'])\nprint('c')", "ab\nc\n"),
+        (
+            "import os\nprint('a', end='')\nif not os.fork(): print('child') or os._exit(0)\nos.wait()\nprint('b')",
+            None,
+        ),
+        ("import os\nprint('a', end='')\nos._exit(0)", "a"),
+        ("import os\nprint('a', end='')\nos.execvp('echo', ['echo', 'b'])", "ab\n"),
+        ("import threading\nthreading.Timer(0.3, print, ['later']).start()\nprint('now')", "now\nlater\n"),
+        ("import atexit\natexit.register(print, 'at exit')\nprint('now')", "now\nat exit\n"),
+        ("import sys\nsys.stdout.close()\nsys.stderr.write('b')\nNone", "b"),
+        ("import sys\nsys.stdout.buffer.write(b'bytes\\n') and None", "bytes\n"),
+        ("import ctypes\nctypes.CDLL(None).puts(b'from C') and None", "from C\n"),
+    ],
+)
+def test_output_by_every_means_is_in_order(page: Page, source: str, shown: str | None) -> None:
+    """Programs, forks, threads, what runs at the end, bytes, C code; a closed stdout."""
+    record, text = ended(page, source)
+    assert record["status"] == "succeeded", text
+    if shown is None:
+        assert text == "achild\nb\n"
+    else:
+        assert text == shown
+
+
+def test_code_may_close_its_output(page: Page) -> None:
+    """Python itself calls that a failure at its end, by exit code 120; stderr is live meanwhile."""
+    record, text = ended(page, "import os\nprint('a')\nos.close(1)\nos.write(2, b'still here\\n') and None")
+    assert record["exit_code"] == 120
+    assert "a\n" in text
+    assert "still here\n" in text
+
+
+def test_a_line_comes_while_the_code_goes_on(page: Page) -> None:
+    """After silence a line, and what has no end yet, are there at once."""
+    run = typed(page, "import time\nprint('line')\ntime.sleep(0.3)\nprint('no end', end='')\ntime.sleep(60)")
+    page.wait_for_text(run, "line\nno end")
+    assert page.call("stop_request", {"run": run})["ok"]
+    page.wait_for_end(run)
 
 
 def test_runs_happen_side_by_side(page: Page) -> None:
