@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from tests.serving import free_port
 
 
 class Valkey:
-    """A store with an append-only file, on a Unix socket and a TCP port."""
+    """A store with an append-only file, on a Unix socket and a TCP port; `environment` adds to that of the test."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.socket, self.port = folder / "v.sock", free_port()
-        self._folder = folder
+        self._folder, self._environment = folder, {**os.environ, **(environment or {})}
         self.start()
 
     def start(self) -> None:
@@ -41,7 +42,9 @@ class Valkey:
         }
         command = [str(get_binary_path()), *(part for name, value in options.items() for part in (f"--{name}", value))]
         # Not restored: SIGXFSZ stays ignored, so that a write beyond a limit fails, as on a full disk.
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, restore_signals=False)
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, restore_signals=False, env=self._environment
+        )
         deadline = time.monotonic() + 10
         while not self._answers() and time.monotonic() < deadline:
             time.sleep(0.02)

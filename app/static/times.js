@@ -31,12 +31,14 @@ export function clock(moment) {
  * @param {boolean} exact whether short times show parts of a second
  */
 export function length(seconds, exact) {
-  const whole = Math.max(0, Math.floor(seconds));
+  // A server's clock that was set back, or another one's, may have had the end before the beginning.
+  const lasted = Math.max(0, seconds);
+  const whole = Math.floor(lasted);
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60)];
   if (hours) return `${hours} h ${two(minutes)} min`;
   if (minutes) return `${minutes} min ${two(whole % 60)} s`;
-  if (exact && seconds > 0 && seconds < 1) return `${Math.ceil(seconds * 1000)} ms`;
-  return exact && seconds < 10 ? `${seconds.toFixed(1)} s` : `${whole} s`;
+  if (exact && lasted > 0 && lasted < 1) return `${Math.ceil(lasted * 1000)} ms`;
+  return exact && lasted < 10 ? `${lasted.toFixed(1)} s` : `${whole} s`;
 }
 
 /**
