@@ -23,6 +23,8 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "stop": ("user", "run", "job"),
     "kill": ("user", "run", "job"),
     "input": ("user", "run", "job"),
+    "token_made": ("user", "token", "scopes"),
+    "token_revoked": ("user", "token"),
     "download": ("user", "run", "job"),
     "denied": ("reason", "user", "run", "detail"),
     "denied_again": ("reason", "user", "count"),
@@ -90,6 +92,16 @@ def gave_input(user: str, run: str, job: str) -> None:
 def download(user: str, run: str, job: str) -> None:
     """A run's output is taken away as a file."""
     _record("download", user=user, run=run, job=job)
+
+
+def token_made(user: str, token: str, scopes: Iterable[str]) -> None:
+    """A personal access token is made; its id is recorded."""
+    _record("token_made", user=user, token=token, scopes=list(scopes))
+
+
+def token_revoked(user: str, token: str) -> None:
+    """A personal access token is revoked by its user."""
+    _record("token_revoked", user=user, token=token)
 
 
 def denied(reason: str, user: str = "", run: str = "", detail: str = "") -> None:

@@ -14,6 +14,7 @@ from app.dispatch import NOT_STARTED, UNANSWERED, Dispatcher, queue_of
 from app.errors import (
     BadRequest,
     Forbidden,
+    KeyReused,
     NotFound,
     NotWaiting,
     RealtimeError,
@@ -95,7 +96,7 @@ class Console:
     def start(self, user: User | None, name: str | None, params: Mapping[str, object], key: str | None = None) -> Run:
         """Start a job; None: the example. The same `key` by the same user is the same run.
 
-        Raises: NotFound, JobBroken, InvalidParameters, TooMany, StoreUnavailable, ServerStopping; Forbidden,
+        Raises: NotFound, JobBroken, InvalidParameters, KeyReused, TooMany, StoreUnavailable, ServerStopping; Forbidden,
         SandboxRefused.
         """
         user = rights.require(user, Action.START)
@@ -127,6 +128,8 @@ class Console:
         if stored.id == run.id:
             audit.start(user.id, run.id, job.name, params)
             self._begin(stored, key)
+        elif (stored.job, stored.params) != (run.job, run.params):
+            raise KeyReused("This key was used before, for another start: take a new one.")
         return stored
 
     def _happens_here(self, executor: str) -> bool:

@@ -79,11 +79,22 @@ class NotWaiting(RealtimeError):
     http_status = 409
 
 
+class KeyReused(RealtimeError):
+    """A start's key was used before, for another start."""
+
+    code = "key_reused"
+    http_status = 422
+
+
 class TooMany(RealtimeError):
-    """A limit is reached; the text says which and what to do."""
+    """A limit is reached; the text says which and what to do, `retry_after` (seconds) when to try again."""
 
     code = "too_many"
     http_status = 429
+
+    def __init__(self, text: str, retry_after: int = 5) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
 
 
 class SandboxRefused(RealtimeError):

@@ -10,7 +10,23 @@ from typing import Any
 from flask import Flask
 from flask_socketio import SocketIO
 
-from app import audit, auth, broker, capture, codepage, events, headers, keys, logs, views, visitors
+from app import (
+    api,
+    audit,
+    auth,
+    broker,
+    callers,
+    capture,
+    codepage,
+    events,
+    headers,
+    keys,
+    logs,
+    problems,
+    tokens_page,
+    views,
+    visitors,
+)
 from app.archiver import Archiver
 from app.catalog import Catalog
 from app.config import Settings
@@ -22,6 +38,7 @@ from app.executors.celery import CeleryExecutor
 from app.executors.process import ProcessExecutor
 from app.executors.thread import ThreadExecutor
 from app.follow import Followers
+from app.grants import Grants
 from app.health import Health
 from app.lease import Leases
 from app.lookup import Lookup
@@ -31,6 +48,7 @@ from app.provider import Provider
 from app.readiness import Readiness
 from app.retention import Retention
 from app.stack import SWITCH_SECONDS, Stack, make_stack
+from app.store.api_tokens import ApiTokens
 from app.store.archive import FolderArchive
 from app.store.calls import Calls
 from app.store.connection import Breaker, connect
@@ -40,6 +58,7 @@ from app.store.pulse import Pulse
 from app.store.runs import Bounds, Runs
 from app.store.sessions import install_sessions
 from app.store.tokens import TokenStore
+from app.streams import Streams
 from app.turns import Turns
 from app.typed import Typed
 from app.watchdog import Watchdog
@@ -115,8 +134,11 @@ def create_app(settings: Settings) -> Flask:
     sessions = install_sessions(app, settings, client)
     watchdog = Watchdog(settings.watchdog_seconds)
     readiness = Readiness(watchdog.trouble, lambda: "" if health.storage.available else health.storage.reason)
+    streams = Streams(stack, settings.user_sockets)
     app.extensions.update(
         settings=settings,
+        grants=Grants(ApiTokens(client)),
+        streams=streams,
         stack=stack,
         console=console,
         health=health,
@@ -126,7 +148,7 @@ def create_app(settings: Settings) -> Flask:
         typed=typed,
         on_logout=[],
     )
-    for door in (headers, views, codepage, auth):
+    for door in (headers, views, codepage, auth, tokens_page, api, problems):
         door.register(app)
     socketio = _socketio(app, settings, stack)
     wsgi: Any = app
@@ -134,8 +156,8 @@ def create_app(settings: Settings) -> Flask:
     if settings.compression == "off":
         wsgi.wsgi_app = uncompressed(wsgi.wsgi_app)
     sockets = events.Door(app, socketio)
-    app.extensions["on_logout"].append(sockets.end_session)
-    app.extensions["shutdown"] = readiness.before_stop(functools.partial(_end_runs, console, dispatcher))
+    app.extensions["on_logout"] += [sockets.end_session, lambda session: streams.end({f"session:{session}"})]
+    app.extensions["shutdown"] = readiness.before_stop(functools.partial(_end_runs, console, dispatcher, streams))
     watchdog.watch(stack)
     retention = Retention(
         settings, stack, runs=runs, ended=EndedRuns(client), archive=archive, archiver=archiver, node=node
@@ -143,6 +165,7 @@ def create_app(settings: Settings) -> Flask:
     for work in (
         retention.keep,
         functools.partial(sockets.sweep, sessions.alive, stack.sleep),
+        functools.partial(streams.sweep, callers.liveness(app)),
         functools.partial(audit.tell_repetitions, stack.sleep),
     ):
         stack.spawn(work)
@@ -182,6 +205,7 @@ def _socketio(app: Flask, settings: Settings, stack: Stack) -> SocketIO:
     )
 
 
-def _end_runs(console: Console, dispatcher: Dispatcher, seconds: float) -> None:
+def _end_runs(console: Console, dispatcher: Dispatcher, streams: Streams, seconds: float) -> None:
     console.close()
     dispatcher.shutdown(seconds)
+    streams.close()

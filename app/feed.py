@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from app.model import Kind, Record, Run
@@ -17,18 +17,24 @@ V = TypeVar("V")
 
 @dataclass(eq=False, slots=True)
 class Piece:
-    """Output as a viewer gets it: text of the bytes from `start` to `position`.
+    """Output as a viewer gets it: the bytes from `start` to `position`, which `records` have.
 
     `omitted` counts bytes that are not stored, on purpose where there is a `reason`, else because they were lost.
-    `encoded` is what a door made of it, for all of its viewers.
+    `encoded` is what the websocket's door made of it, `forms` what HTTP's did, for all of its viewers.
     """
 
     start: int
     position: int
-    text: str
+    records: tuple[Record, ...] = ()
     omitted: int = 0
     reason: str = ""
     encoded: Any = None
+    forms: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The bytes as text; records end on characters, so each is decoded by itself."""
+        return "".join([record.data.decode("utf-8", "replace") for record in self.records])
 
 
 @dataclass(slots=True)
@@ -43,26 +49,32 @@ class Item:
 
 def items_of(records: Iterable[Record], position: int, message_bytes: int) -> Iterator[Item]:
     """Records as what viewers get, from byte `position` on: output joined to pieces of up to `message_bytes`."""
-    texts: list[str] = []
+    parts: list[Record] = []
     start, cursor = position, (position, 0)
     for record in records:
         output = record.kind is Kind.OUTPUT
-        if texts and (not output or record.position - start > message_bytes):
-            yield Item(cursor, start, Kind.OUTPUT, Piece(start, cursor[0], "".join(texts)))
-            texts, start = [], cursor[0]
+        if parts and (not output or record.position - start > message_bytes):
+            yield Item(cursor, start, Kind.OUTPUT, Piece(start, cursor[0], tuple(parts)))
+            parts, start = [], cursor[0]
         cursor = record.cursor
         if output:
-            data = record.data[max(0, start - record.start) :] if record.start < start else record.data
-            if data:
-                texts.append(data.decode("utf-8", "replace"))
+            part = _from(record, start) if record.start < start else record
+            if part.data:
+                parts.append(part)
         elif record.kind is Kind.OMITTED:
             gap = record.position - start
-            yield Item(cursor, start, record.kind, Piece(start, record.position, "", gap, record.reason))
+            yield Item(cursor, start, record.kind, Piece(start, record.position, (), gap, record.reason))
             start = record.position
         else:
             yield Item(cursor, start, record.kind)
-    if texts:
-        yield Item(cursor, start, Kind.OUTPUT, Piece(start, cursor[0], "".join(texts)))
+    if parts:
+        yield Item(cursor, start, Kind.OUTPUT, Piece(start, cursor[0], tuple(parts)))
+
+
+def _from(record: Record, start: int) -> Record:
+    """What a record has from byte `start` on."""
+    before = max(0, start - record.start)
+    return replace(record, data=record.data[before:], line=record.line + record.data.count(b"\n", 0, before))
 
 
 def joined(items: list[Item], message_bytes: int) -> Iterator[Item]:
@@ -84,9 +96,9 @@ def joined(items: list[Item], message_bytes: int) -> Iterator[Item]:
 def _join(group: list[Item]) -> Item:
     if len(group) == 1:
         return group[0]
-    text = "".join(item.piece.text for item in group if item.piece)
+    records = tuple(record for item in group if item.piece for record in item.piece.records)
     start, cursor = group[0].start, group[-1].cursor
-    return Item(cursor, start, Kind.OUTPUT, Piece(start, cursor[0], text))
+    return Item(cursor, start, Kind.OUTPUT, Piece(start, cursor[0], records))
 
 
 @dataclass(eq=False)

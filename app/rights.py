@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from enum import StrEnum
 
 from app import audit
-from app.errors import LoginRequired, NotFound
+from app.errors import Forbidden, LoginRequired, NotFound
 from app.model import Run, User
 
 
@@ -22,6 +22,18 @@ class Action(StrEnum):
     DOWNLOAD = "download"
     CODE = "type code"
     INPUT = "input"
+    TOKENS = "make tokens"
+    ASK_WHO = "ask who one is"
+
+
+class Scope(StrEnum):
+    """What a personal access token may be good for."""
+
+    READ = "read"
+    RUN = "run"
+    STOP = "stop"
+    CODE = "code"
+    CHANNELS = "channels"
 
 
 def _anybody(_user: User | None, _run: Run | None) -> bool:
@@ -47,7 +59,24 @@ RULES: dict[Action, Callable[[User | None, Run | None], bool]] = {
     # Whom CODE_USERS names, beyond that: app/typed.py.
     Action.CODE: _logged_in,
     Action.INPUT: _owner,
+    Action.TOKENS: _logged_in,
+    Action.ASK_WHO: _logged_in,
 }
+
+# The scope that a token needs, beyond the rule, which holds for its user; None: any will do. Without a row: none does.
+SCOPES: dict[Action, Scope | None] = {
+    Action.LIST_JOBS: Scope.READ,
+    Action.START: Scope.RUN,
+    Action.LIST_RUNS: Scope.READ,
+    Action.WATCH: Scope.READ,
+    Action.STOP: Scope.STOP,
+    Action.DOWNLOAD: Scope.READ,
+    Action.CODE: Scope.CODE,
+    Action.INPUT: Scope.RUN,
+    Action.ASK_WHO: None,
+}
+# The doors that take tokens, by the beginnings of their names; all others ask for a session.
+TOKEN_DOORS = ("http:api.", "http:channels.", "http:rpc.")
 
 DOORS: dict[str, Action] = {
     # Socket.IO events
@@ -76,6 +105,24 @@ DOORS: dict[str, Action] = {
     "http:auth.login": Action.PUBLIC,
     "http:auth.redirect": Action.PUBLIC,
     "http:auth.logout": Action.PUBLIC,
+    # the page of personal access tokens
+    "http:tokens.page": Action.TOKENS,
+    "http:tokens.make": Action.TOKENS,
+    "http:tokens.revoke": Action.TOKENS,
+    # the HTTP API; starting typed code is Action.CODE beside START
+    "http:api.me": Action.ASK_WHO,
+    "http:api.jobs": Action.LIST_JOBS,
+    "http:api.job": Action.LIST_JOBS,
+    "http:api.runs": Action.LIST_RUNS,
+    "http:api.start": Action.START,
+    "http:api.run": Action.WATCH,
+    "http:api.stop": Action.STOP,
+    "http:api.kill": Action.STOP,
+    "http:api.give_input": Action.INPUT,
+    "http:api.search": Action.WATCH,
+    "http:api.output": Action.WATCH,
+    "http:api.description": Action.PUBLIC,
+    "http:api.manual": Action.PUBLIC,
 }
 
 
@@ -91,6 +138,22 @@ def require(user: User | None, action: Action, run: Run | None = None) -> User:
         audit.denied("foreign_run" if run else "forbidden", user.id, run.id if run else "", action)
         raise NotFound("There is no such run.")
     return user
+
+
+def require_scope(scopes: Collection[Scope] | None, action: Action, user: User) -> None:
+    """Come back where a token with these scopes is good for the action, or where a session asks (None).
+
+    Raises: Forbidden.
+    """
+    if scopes is None:
+        return
+    if action not in SCOPES:
+        audit.denied("scope", user.id, detail=action)
+        raise Forbidden("No token is good for this: it takes a login in the browser.")
+    scope = SCOPES[action]
+    if scope is not None and scope not in scopes:
+        audit.denied("scope", user.id, detail=action)
+        raise Forbidden(f"This token lacks the scope `{scope}`.")
 
 
 def action_of(door: str) -> Action | None:

@@ -22,7 +22,7 @@ from flask import (
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from app import __version__, audit, auth, downloads, rights
+from app import __version__, audit, auth, callers, downloads, rights
 from app.assets import Assets
 from app.console import Console
 from app.errors import LoginAgain, LoginRequired, NotFound, RealtimeError
@@ -140,7 +140,7 @@ def _enter() -> None:
         audit.denied("no_row")
         raise NotFound("There is no such page.")
     if action is not rights.Action.PUBLIC:
-        g.user = rights.require(auth.current_user(), action)
+        g.user = rights.require(callers.enter(door, action), action)
 
 
 def console() -> Console:

@@ -194,7 +194,8 @@ def _keys(run_id: str) -> list[str]:
 
 def _too_many(what: str, number: int) -> TooMany:
     if what == "starts":
-        return TooMany(f"You have started very many runs within a minute. Please wait {max(1, number)} s.")
+        seconds = max(1, number)
+        return TooMany(f"You have started very many runs within a minute. Please wait {seconds} s.", seconds)
     if what == "waiting":
         return TooMany(f"{number} of your runs wait for their turn already. Please wait until one of them begins.")
     return TooMany(f"{number} runs wait for their turn already. Please try again later.")
