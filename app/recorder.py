@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from app.errors import Fenced, StoreUnavailable
 from app.masking import Masker
@@ -163,6 +164,24 @@ class Recorder:
             position = self._log.omit(self._run_id, self._epoch, position, start - position)
         if again and position == start:
             self._log.append(self._run_id, self._epoch, position, again)
+
+
+class Recorded(Protocol):
+    """Whoever has a recorder."""
+
+    @property
+    def recorder(self) -> Recorder:
+        """The recorder."""
+
+
+def store_all(log: Log, batch: Sequence[tuple[Recorded, list[Record]]]) -> list[bool]:
+    """Store little output of several runs together; False for each that has to see to it by itself."""
+    offers = [each.recorder.offer(records) for each, records in batch]
+    positions = iter(log.append_all([offer for offer in offers if offer]))
+    return [
+        each.recorder.settle(records, next(positions)) if offer else False
+        for offer, (each, records) in zip(offers, batch, strict=True)
+    ]
 
 
 def unfinished(data: bytes) -> int:

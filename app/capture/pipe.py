@@ -30,7 +30,7 @@ class Pipe:
         self._put_lock = threading.Lock()
         # Somebody has been told that there is something here, and will come.
         self._told = False
-        self.closed = False
+        self.closed = self.ended = False
 
     @property
     def waiting(self) -> int:
@@ -82,6 +82,8 @@ class Pipe:
         """From the hub: the next pieces, joined where the stream stays the same, about `limit` bytes at most."""
         taken: list[tuple[Stream, list[bytes]]] = []
         size = 0
+        # What is put before the end is found below, also where both come at this moment.
+        ends = self.closed
         while self._pieces and size < limit:
             stream, data = self._pieces.popleft()
             size += len(data)
@@ -90,4 +92,5 @@ class Pipe:
             else:
                 taken.append((stream, [data]))
         self._taken_bytes += size
+        self.ended = ends and not taken
         return [(stream, parts[0] if len(parts) == 1 else b"".join(parts)) for stream, parts in taken]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from app.capture.bell import Bell
-from app.capture.pipe import Pipe
 from app.capture.relay import Relay
 from app.model import Stream
 from app.stack import Stack
@@ -22,11 +21,38 @@ FLOOD_BYTES = 65_536
 FLOOD_SECONDS = 0.002
 
 
+class Tap(Protocol):
+    """What output comes out of, such as a Pipe."""
+
+    @property
+    def ended(self) -> bool:
+        """Nothing comes any more: known by a `take` that brought nothing."""
+
+    def take(self, limit: int) -> Pieces:
+        """What is there, about `limit` bytes at most."""
+
+    def leave(self) -> bool:
+        """What comes next rings the bell; False where there is something already, or the end."""
+
+    def close(self) -> None:
+        """Nothing more is taken."""
+
+
+class Rings(Protocol):
+    """What tells where there is something to take, such as a Bell."""
+
+    def ring(self, pipe: Any) -> None:
+        """There is something in `pipe`, or its end."""
+
+    def wait(self, stack: Stack) -> Sequence[Any]:
+        """Wait until there is something; the pipes that have it."""
+
+
 class Source(Protocol[T]):
     """A run, as far as its output goes."""
 
     @property
-    def pipe(self) -> Pipe:
+    def pipe(self) -> Tap:
         """Where it comes from."""
 
     def prepare(self, pieces: Pieces) -> T:
@@ -43,15 +69,17 @@ class PipeProcessor(Generic[S, T]):
     """One for all runs: what several of them print at a time is stored together, and a flood by itself.
 
     `store_all` stores little pieces of several sources, and answers for each whether it has: one that it could not
-    store, or would have to wait for, is stored by the source itself, beside the others.
+    store, or would have to wait for, is stored by the source itself, beside the others. The sources' pipes ring `bell`.
     """
 
-    def __init__(self, stack: Stack, store_all: Callable[[list[tuple[S, T]]], list[bool]]) -> None:
-        self.bell = Bell()
+    def __init__(
+        self, stack: Stack, store_all: Callable[[list[tuple[S, T]]], list[bool]], bell: Rings | None = None
+    ) -> None:
         self._stack, self._store_all = stack, store_all
-        self._sources: dict[Pipe, S] = {}
+        self.bell: Any = bell or Bell()
+        self._sources: dict[Tap, S] = {}
         # Those that somebody else takes from at the moment.
-        self._busy: set[Pipe] = set()
+        self._busy: set[Tap] = set()
         self._working = False
 
     def add(self, source: S) -> None:
@@ -60,11 +88,14 @@ class PipeProcessor(Generic[S, T]):
         if not self._working:
             self._working = True
             self._stack.spawn(self._work)
+        # A ring that came before, when the source was not known yet, went by.
+        self.bell.ring(source.pipe)
 
     def _work(self) -> None:
         while True:
             batch = []
-            for pipe in self.bell.wait(self._stack):
+            # Each once: its end must not go before what is in this batch.
+            for pipe in dict.fromkeys(self.bell.wait(self._stack)):
                 source = self._sources.get(pipe)
                 if source is not None and pipe not in self._busy:
                     prepared = self._take(source)
@@ -80,11 +111,11 @@ class PipeProcessor(Generic[S, T]):
         pipe = source.pipe
         pieces = pipe.take(SHARED_BYTES)
         if not pieces:
-            if pipe.closed:
+            if pipe.ended:
                 self._beside(source, lambda: self._sources.pop(pipe))
             else:
                 self._leave(pipe)
-        elif pipe.waiting or sum(len(data) for _, data in pieces) > FLOOD_BYTES:
+        elif size_of(pieces) > FLOOD_BYTES:
             self._beside(source, lambda: self._flood(source, pieces))
         else:
             return self._prepare(source, pieces)
@@ -105,7 +136,7 @@ class PipeProcessor(Generic[S, T]):
             else:
                 self._beside(source, functools.partial(source.store, prepared))
 
-    def _leave(self, pipe: Pipe) -> None:
+    def _leave(self, pipe: Tap) -> None:
         if not pipe.leave():
             self.bell.ring(pipe)
 
@@ -136,17 +167,21 @@ class PipeProcessor(Generic[S, T]):
         """
         pipe, relay = source.pipe, Relay(source.store, self._stack)
         while pieces:
-            limit = TAKE_BYTES if len(self._sources) == 1 else SHARED_BYTES
-            if pipe.waiting > limit:
-                relay.hand_over(source.prepare(pieces))
-                self._stack.sleep(0)
+            limit, size = TAKE_BYTES if len(self._sources) == 1 else SHARED_BYTES, size_of(pieces)
+            prepared = source.prepare(pieces)
+            if size > FLOOD_BYTES:
+                relay.hand_over(prepared)
+                self._stack.sleep(0 if size >= limit / 2 else FLOOD_SECONDS)
             else:
                 relay.finish()
-                source.store(source.prepare(pieces))
-                if pipe.waiting or sum(len(data) for _, data in pieces) > FLOOD_BYTES:
-                    self._stack.sleep(0 if pipe.waiting > limit else FLOOD_SECONDS)
+                source.store(prepared)
             pieces = pipe.take(limit)
         relay.finish()
+
+
+def size_of(pieces: Pieces) -> int:
+    """Their bytes together."""
+    return sum(len(data) for _, data in pieces)
 
 
 def _fail(error: Exception) -> None:

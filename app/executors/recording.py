@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.capture import Pieces, Pipe
 from app.model import Record
 from app.recorder import Recorder
-from app.store.log import Log
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,3 @@ class Recording:
             except Exception as raised:  # noqa: BLE001 - told to whoever waits for the end
                 error = raised
         self.ended(error)
-
-
-def store_all(log: Log, batch: Sequence[tuple[Recording, list[Record]]]) -> list[bool]:
-    """Store little output of several runs together; False for each that has to see to it by itself."""
-    offers = [recording.recorder.offer(records) for recording, records in batch]
-    positions = iter(log.append_all([offer for offer in offers if offer]))
-    return [
-        recording.recorder.settle(records, next(positions)) if offer else False
-        for offer, (recording, records) in zip(offers, batch, strict=True)
-    ]

@@ -17,11 +17,11 @@ from app.credentials import Credentials
 from app.errors import StoreUnavailable
 from app.executors.context import JobRun, JobToken
 from app.executors.flask_thread import FlaskThread, Outcome
-from app.executors.recording import Recording, store_all
+from app.executors.recording import Recording
 from app.executors.stages import LIVE, Stages
 from app.masking import SHORTEST, Masker
 from app.model import Record, Run, Status
-from app.recorder import Recorder
+from app.recorder import Recorder, store_all
 from app.stack import Stack
 from app.store.log import Log
 from app.store.runs import Runs

@@ -10,14 +10,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from app.archiver import Archiver
+from app.capture import PipeProcessor
 from app.config import Settings
 from app.credentials import Credentials
-from app.model import Run
+from app.model import Record, Run
 from app.stack import Stack
 from app.store.calls import Calls
 from app.store.log import Log
 from app.store.runs import Runs
 from app.supervise.news import News
+from app.supervise.outputs import Outputs, Waits
 from app.supervise.spawn import Command, Templates
 
 
@@ -34,6 +36,8 @@ class Kit:
     calls: Calls
     news: News
     templates: Templates
+    waits: Waits
+    reader: PipeProcessor[Outputs, list[Record]]
     commands: Mapping[str, Callable[[Run], Command]]
 
 

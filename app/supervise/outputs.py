@@ -1,101 +1,161 @@
-"""A run's outputs: read from their two pipes in a thread of their own, recorded, and read to their end."""
+"""Runs' outputs: what their processes print, read from two pipes for each run by one reader for all of them."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
 import threading
+from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 
-from app.capture.relay import Relay
+from app.capture import Pieces
 from app.model import Record, Stream
 from app.recorder import Recorder
 from app.stack import Stack
 
 logger = logging.getLogger(__name__)
 
-READ_BYTES = 1_048_576
-# So much at once is a flood: more is let come together, and stored while the next is prepared.
-FLOOD_BYTES = 65_536
-FLOOD_SECONDS = 0.002
+CLOSED = -1
+
+
+class Pair:
+    """A run's two pipes, as the pipe processor sees a pipe: one piece of code at a time takes."""
+
+    def __init__(self, fds: tuple[int, ...], waits: Waits) -> None:
+        self._fds, self._waits = dict(zip(Stream, fds, strict=True)), waits
+        self._finishing = False
+        self.ended = False
+        for fd in fds:
+            os.set_blocking(fd, False)
+            waits.add(fd, self)
+
+    def take(self, limit: int) -> Pieces:
+        """What is there, up to `limit` bytes of each; what is printed on both at a time goes to stdout first."""
+        # Whatever came before the end of all who print is there already when that is known.
+        finishing = self._finishing
+        pieces: Pieces = []
+        for stream, fd in self._fds.items():
+            if fd == CLOSED:
+                continue
+            with contextlib.suppress(BlockingIOError):
+                data = os.read(fd, limit)
+                if data:
+                    pieces.append((stream, data))
+                else:
+                    self._end(stream)
+        self.ended = not pieces and (finishing or all(fd == CLOSED for fd in self._fds.values()))
+        return pieces
+
+    def leave(self) -> bool:
+        """The next piece rings; False at the end."""
+        if self.ended or self._finishing or all(fd == CLOSED for fd in self._fds.values()):
+            return False
+        for fd in self._fds.values():
+            if fd != CLOSED:
+                self._waits.again(fd)
+        return True
+
+    def finish(self) -> None:
+        """From any thread: nothing lives that could print; whoever holds a pipe after that is no run's."""
+        self._finishing = True
+        self._waits.ring(self)
+
+    def close(self) -> None:
+        """Nothing more is taken."""
+        for stream in self._fds:
+            self._end(stream)
+        self.ended = True
+
+    def _end(self, stream: Stream) -> None:
+        fd, self._fds[stream] = self._fds[stream], CLOSED
+        if fd != CLOSED:
+            self._waits.forget(fd)
+            os.close(fd)
+
+
+class Waits:
+    """The bell of such pairs: each pipe rings once, until `again` is called for it."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._pairs: dict[int, Pair] = {}
+        self._rung: deque[Pair] = deque()
+        self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._waker, select.EPOLLIN)
+
+    def add(self, fd: int, pair: Pair) -> None:
+        """Wait for this pipe of a pair."""
+        self._pairs[fd] = pair
+        self._epoll.register(fd, select.EPOLLIN | select.EPOLLONESHOT)
+
+    def again(self, fd: int) -> None:
+        """Wait for this pipe once more."""
+        self._epoll.modify(fd, select.EPOLLIN | select.EPOLLONESHOT)
+
+    def forget(self, fd: int) -> None:
+        """Wait for this pipe no more."""
+        self._epoll.unregister(fd)
+        del self._pairs[fd]
+
+    def ring(self, pair: Pair) -> None:
+        """From any thread: somebody should look at `pair`."""
+        self._rung.append(pair)
+        os.eventfd_write(self._waker, 1)
+
+    def wait(self, _stack: Stack) -> list[Pair]:
+        """Wait until there is something in a pipe; these pairs, each once."""
+        found: dict[Pair, None] = {}
+        for fd, _ in self._epoll.poll():
+            if fd == self._waker:
+                os.eventfd_read(self._waker)
+                while self._rung:
+                    found[self._rung.popleft()] = None
+            elif pair := self._pairs.get(fd):
+                # Else it has just been closed by whoever takes from it.
+                found[pair] = None
+        return list(found)
 
 
 class Outputs:
-    """Reads both pipes until they end, or until `finish` was called and they are empty.
+    """The recording of a run's output; `count` is in bytes.
 
-    While the store is away it waits there, and so does the job when its pipes are full; `count` is in bytes.
+    While the store is away it waits there, and so does the job when its pipes are full.
     """
 
     def __init__(
-        self, pipes: tuple[int, ...], recorder: Recorder, stack: Stack, on_failure: Callable[[], object]
+        self, fds: tuple[int, ...], waits: Waits, recorder: Recorder, on_failure: Callable[[], object]
     ) -> None:
-        self._streams = dict(zip(pipes, Stream, strict=True))
-        self._recorder, self._stack, self._on_failure = recorder, stack, on_failure
-        self._relay: Relay[list[Record]] = Relay(recorder.store, stack)
-        self._wake, self._waker = os.pipe()
-        self._finishing = False
+        self.pipe, self.recorder, self._on_failure = Pair(fds, waits), recorder, on_failure
         self._done = threading.Event()
         self.count = 0
         self.failed = False
 
-    def start(self) -> None:
-        """Read, beside the caller."""
-        self._stack.spawn(self._work)
+    def prepare(self, pieces: Pieces) -> list[Record]:
+        """As Source.prepare."""
+        self.count += sum(len(data) for _, data in pieces)
+        return self.recorder.prepare(pieces)
+
+    def store(self, prepared: list[Record]) -> None:
+        """As Source.store."""
+        self.recorder.store(prepared)
+
+    def end(self, error: Exception | None) -> None:
+        """As Source.end."""
+        try:
+            if error is None:
+                self.recorder.end()
+        except Exception as raised:  # noqa: BLE001 - it is told below, like the other
+            error = raised
+        if error is not None:
+            logger.error("the output of a run cannot be recorded", exc_info=error)
+            self.failed = True
+            self._on_failure()
+        self.pipe.close()
+        self._done.set()
 
     def finish(self) -> None:
         """Nothing lives that could print: take what is there, and come back when it is stored."""
-        self._finishing = True
-        os.write(self._waker, b"!")
+        self.pipe.finish()
         self._done.wait()
-        for fd in (*self._streams, self._wake, self._waker):
-            os.close(fd)
-
-    def _work(self) -> None:
-        try:
-            self._read()
-            self._relay.finish()
-            self._recorder.end()
-        except Exception:
-            logger.exception("the output of a run cannot be recorded")
-            self.failed = True
-            self._on_failure()
-        finally:
-            self._done.set()
-
-    def _read(self) -> None:
-        poll = select.poll()
-        for fd in (*self._streams, self._wake):
-            poll.register(fd, select.POLLIN)
-        while self._streams:
-            # What came before the end of all who print is there now; whoever holds a pipe after that is no run's.
-            finishing = self._finishing
-            ready = [fd for fd, _ in poll.poll(0 if finishing else None) if fd != self._wake]
-            if finishing and not ready:
-                return
-            pieces = []
-            # In the order in which they were opened: what is printed on both goes to stdout first.
-            for fd in [each for each in self._streams if each in ready]:
-                data = b""
-                with suppress(BlockingIOError):
-                    data = os.read(fd, READ_BYTES)
-                if data:
-                    pieces.append((self._streams[fd], data))
-                else:
-                    poll.unregister(fd)
-                    del self._streams[fd]
-                    os.close(fd)
-            if pieces:
-                self._take(pieces)
-
-    def _take(self, pieces: list[tuple[Stream, bytes]]) -> None:
-        size = sum(len(data) for _, data in pieces)
-        self.count += size
-        if size < FLOOD_BYTES:
-            self._relay.finish()
-            self._recorder.store(self._recorder.prepare(pieces))
-        else:
-            self._relay.hand_over(self._recorder.prepare(pieces))
-            if size < READ_BYTES // 2:
-                self._stack.sleep(FLOOD_SECONDS)

@@ -85,6 +85,7 @@ class Supervised:
 
     def _supervise(self, spawned: Spawned, lease: TokenSource | None, command: Command) -> Outcome:
         kit, run = self._kit, self.run
+        hot = kit.archiver.open(run.id, self._ends)
         self.recorder = Recorder(
             kit.log,
             run.id,
@@ -96,9 +97,10 @@ class Supervised:
             ends=self._ends,
             # What is in the pipes and on its way from them, and as much again until a job that is stopped ends.
             last_bytes=2 * kit.settings.pipe_bytes,
-            stored=kit.archiver.open(run.id, self._ends).appended,
+            stored=hot.appended,
+            has_room=hot.has_room,
         )
-        outputs = Outputs(spawned.take_pipes(), self.recorder, kit.stack, self.kill)
+        outputs = Outputs(spawned.take_pipes(), kit.waits, self.recorder, self.kill)
         vigil = self._vigil = Vigil(
             run,
             kit,
@@ -110,7 +112,7 @@ class Supervised:
             trouble=command.trouble,
         )
         vigil.ending.ooms, vigil.ending.as_shell = ooms(), command.as_shell
-        outputs.start()
+        kit.reader.add(outputs)
         try:
             vigil.keep()
         finally:
@@ -121,7 +123,10 @@ class Supervised:
 
     def _finish(self, outcome: Outcome) -> None:
         run, message = self.run, self._masker.mask_text(outcome.message)
-        values = {"exit_code": outcome.exit_code, "signal": outcome.signal, "message": message, "stage": None}
+        values = {"exit_code": outcome.exit_code, "signal": outcome.signal, "message": message}
+        # How far it has come may not be stored yet.
+        values = {**self._kit.news.take_back(run.id), **values, "stage": None, "asks": None}
+        values.pop("status", None)
         delay, longest = RETRY_SECONDS
         stored = False
         while not stored:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Mapping
 
 from app.archiver import Archiver
+from app.capture import PipeProcessor
 from app.config import Settings
 from app.credentials import Credentials
 from app.errors import StoreUnavailable
 from app.keys import load_keys
 from app.lease import Leases
-from app.model import Run
+from app.model import Record, Run
 from app.provider import Provider
+from app.recorder import store_all
 from app.stack import ThreadingStack
 from app.store.archive import FolderArchive
 from app.store.calls import Calls
@@ -23,6 +26,7 @@ from app.store.runs import Runs
 from app.store.tokens import TokenStore
 from app.supervise.kit import Kit
 from app.supervise.news import News
+from app.supervise.outputs import Outputs, Waits
 from app.supervise.spawn import Command, Templates
 from app.supervise.supervised import Supervised
 
@@ -125,7 +129,7 @@ def make_supervisor(
     node: str,
     commands: Mapping[str, Callable[[Run], Command]] | None = None,
 ) -> Supervisor:
-    """A supervisor for this process, ; call it after the process was forked, once.
+    """A supervisor for this process; call it after the process was forked, once.
 
     Raises: ConfigError.
     """
@@ -138,7 +142,8 @@ def make_supervisor(
     log = Log(settings, stack, node)
     archiver = Archiver(settings, stack, log, FolderArchive(settings.archive_folder))
     tokens = TokenStore(client, load_keys(settings).fernet)
-    runs = Runs(client)
+    runs, waits = Runs(client), Waits()
+    store: Callable[[list[tuple[Outputs, list[Record]]]], list[bool]] = functools.partial(store_all, log)
     kit = Kit(
         settings=settings,
         stack=stack,
@@ -149,6 +154,8 @@ def make_supervisor(
         calls=Calls(vital_client),
         news=News(runs),
         templates=Templates(settings),
+        waits=waits,
+        reader=PipeProcessor(stack, store, waits),
         commands=commands or {},
     )
     supervisor = Supervisor(kit, Runs(vital_client))
