@@ -2,8 +2,9 @@
 
 `PyThreadState_SetAsyncExc` raises at whatever place the thread has come to: between taking a lock and the `try` that
 gives it back, that lock is held for ever. So the thread's frames are looked at first. All of them that are above the
-place where the job's code begins must be code that holds no lock which others need: nothing of ours, of `logging`, of
-`import`. The look and the raise are one step to the interpreter: no bytecode between them lets go of its lock.
+place where the job's code begins must be code that holds no lock which others need: nothing of ours, of `import`, of
+`logging` beyond its beginning. The look and the raise are one step to the interpreter: no bytecode between them lets go
+of its lock.
 """
 
 from __future__ import annotations
@@ -35,6 +36,13 @@ _IMPORT = "<frozen importlib"
 _LIBRARIES = tuple({sysconfig.get_path(name) + "/" for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 # Functions of libraries that take or give a lock. The others of `threading` are too short to be worth a try.
 _LOCKING = frozenset({"acquire", "release", "__enter__", "__exit__", "_acquireLock", "_releaseLock"})
+# What a call of `logging` does before it takes its locks, and after it gave them back.
+_LEVELS = ("debug", "info", "warning", "error", "exception", "critical", "log")
+_LOGGING_FREE = frozenset(
+    {f"{kind}{level}" for kind in ("", "Logger.", "LoggerAdapter.") for level in _LEVELS}
+    | {f"Logger.{name}" for name in ("_log", "findCaller", "makeRecord", "handle", "callHandlers")}
+    | {"LoggerAdapter.process", "LogRecord.__init__", "currentframe", "_is_internal_frame"}
+)
 _WAITING = frozenset({"wait", "wait_for", "join", "_wait_for_tstate_lock", "run"})
 # Where the job's code begins in a thread: these have the run's capture as a local name.
 _BOUND = ("_run_bound", "_call_bound")
@@ -204,8 +212,10 @@ def _is_harmless(top: FrameType) -> bool:
 
 def _keeps_locks(frame: FrameType) -> bool:
     """Code that may hold a lock which others need for as long as it is on the stack."""
-    if frame.f_code is _WORKER or _is_in(frame, _LOGGING, _IMPORT):
+    if frame.f_code is _WORKER or _is_in(frame, _IMPORT):
         return True
+    if _is_in(frame, _LOGGING):
+        return frame.f_code.co_qualname not in _LOGGING_FREE
     return _is_in(frame, _APP) and not _is_in(frame, _EXECUTORS, *_JOBS)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from app.capture import Capture, Pieces, Pipe, PipeProcessor, bind, install
 from app.model import Stream
@@ -22,8 +23,8 @@ def capture_all(
 ) -> list[Pieces]:
     """The same for several runs at once."""
     install()
-    processor: PipeProcessor[_Run, Pieces] = PipeProcessor(ThreadingStack(), _store_all)
-    runs = [_Run(Pipe(limit, processor.bell), store) for _ in functions]
+    processor: PipeProcessor[Source, Pieces] = PipeProcessor(ThreadingStack(), store_all)
+    runs = [Source(processor, limit, store) for _ in functions]
     threads = []
     for function, run in zip(functions, runs, strict=True):
         threads.append(threading.Thread(target=_main, args=(function, Capture(run.pipe))))
@@ -37,23 +38,31 @@ def capture_all(
     return [run.pieces for run in runs]
 
 
-class _Run:
-    """A source that keeps its pieces."""
+class Source:
+    """A source of a processor that keeps its pieces, or gives them to `store`."""
 
-    def __init__(self, pipe: Pipe, store: Callable[[Pieces], object] | None) -> None:
-        self.pipe, self.pieces = pipe, Pieces()
+    def __init__(
+        self,
+        processor: PipeProcessor[Any, Any],
+        limit: int = 4_194_304,
+        store: Callable[[Pieces], object] | None = None,
+    ) -> None:
+        self.pipe, self.pieces = Pipe(limit, processor.bell), Pieces()
         self.store = store or self.pieces.extend
         self.ended = threading.Event()
 
     def prepare(self, pieces: Pieces) -> Pieces:
+        """As they are."""
         return pieces
 
     def end(self, error: Exception | None) -> None:
+        """The run has ended."""
         assert error is None
         self.ended.set()
 
 
-def _store_all(batch: list[tuple[_Run, Pieces]]) -> list[bool]:
+def store_all(batch: Sequence[tuple[Source, Pieces]]) -> list[bool]:
+    """Store what several runs printed."""
     for run, pieces in batch:
         run.store(pieces)
     return [True] * len(batch)
