@@ -145,10 +145,9 @@ class Dispatcher:
                 again = self._turn()
             except StoreUnavailable:
                 # The health of the store is another module's matter, which tells of it once.
-                self._stack.sleep(POLL_SECONDS)
+                pass
             except Exception:
                 logger.exception("a waiting run could not get its turn; it is tried again")
-                self._stack.sleep(POLL_SECONDS)
             if not again and self._busy:
                 self._news.wait(POLL_SECONDS)
 
@@ -178,7 +177,7 @@ class Dispatcher:
 
     def _claimed(self) -> Waiting | None:
         """A claimed run: one that could not begin before, or the next in the queue."""
-        before = next((each for each in self._waiting.values() if each.claimed), None)
+        before = next((each for each in list(self._waiting.values()) if each.claimed), None)
         if before is not None:
             return before
         run = self._runs.take(self._queue, self._node)

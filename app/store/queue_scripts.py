@@ -1,9 +1,9 @@
 """The scripts of queues, and the parts that they share with those of runs.
 
-What they keep: `queue:<queue>`, run ids by turn; `queue:<queue>:turns`, its clock and each waiting user's last turn and
-number of runs; `queues`, those where somebody waits; `bell:<queue>`, which wakes takers; `active:job:<job>` and
-`active:user:<user>`, the runs that happen; `active`, the names of these; `takers:<queue>`, nodes by the time until
-which they are up.
+What they keep: `queue:<queue>`, run ids by turn; `queue:<queue>:rules`, what each of these needs to begin;
+`queue:<queue>:turns`, its clock and each waiting user's last turn and number of runs; `queues`, those where somebody
+waits; `bell:<queue>`, which wakes takers; `active:job:<job>` and `active:user:<user>`, the runs that happen; `active`,
+the names of these; `takers:<queue>`, nodes by the time until which they are up.
 """
 
 from __future__ import annotations
@@ -21,18 +21,28 @@ end
 local function owner(user)
   return user and cjson.decode(user)[1] or ''
 end
--- What a waiting run lacks: 'job', 'user', or nothing; false where it does not wait.
-local function lacks(id)
-  local run = redis.call('HMGET', 'run:' .. id, 'status', 'job', 'user', 'job_limit', 'user_limit')
-  if run[1] ~= 'queued' then return false end
-  if not fits('active:job:' .. run[2], tonumber(run[4])) then return 'job' end
-  if not fits('active:user:' .. owner(run[3]), tonumber(run[5])) then return 'user' end
+local function waits(id)
+  return redis.call('HGET', 'run:' .. id, 'status') == 'queued'
+end
+-- What runs under a rule lack: 'job', 'user', or nothing.
+local function lacks(rule)
+  local job_limit, user_limit, job, user = string.match(rule, '^(%d+) (%d+) (%S*) (.*)$')
+  if not fits('active:job:' .. job, tonumber(job_limit)) then return 'job' end
+  if not fits('active:user:' .. user, tonumber(user_limit)) then return 'user' end
   return ''
 end
--- The first run in order that has room.
+-- The first run in order that has room. Most queues have few rules, so each is looked at once: a thousand runs that
+-- all have to wait take a millisecond.
 local function first(queue)
-  for _, id in ipairs(redis.call('ZRANGE', 'queue:' .. queue, 0, -1)) do
-    if lacks(id) == '' then return id end
+  local known, from, size = {}, 0, 20
+  while true do
+    local ids = redis.call('ZRANGE', 'queue:' .. queue, from, from + size - 1)
+    if #ids == 0 then return nil end
+    for i, rule in ipairs(redis.call('HMGET', 'queue:' .. queue .. ':rules', unpack(ids))) do
+      if rule and known[rule] == nil then known[rule] = lacks(rule) end
+      if rule and known[rule] == '' and waits(ids[i]) then return ids[i] end
+    end
+    from, size = from + size, 500
   end
 end
 """
@@ -62,12 +72,13 @@ end
 local function ring_all()
   for _, queue in ipairs(redis.call('SMEMBERS', 'queues')) do ring(queue) end
 end
-local function wait(queue, id, user)
+local function wait(queue, id, job, user, job_limit, user_limit)
   local turns = 'queue:' .. queue .. ':turns'
   local known = redis.call('HMGET', turns, 'clock', 'turn:' .. user)
   local turn = math.max(tonumber(known[1] or 0), tonumber(known[2] or 0)) + 1
   local number = redis.call('HINCRBY', turns, 'number', 1)
   redis.call('ZADD', 'queue:' .. queue, string.format('%.0f', turn * TURN + number % TURN), id)
+  redis.call('HSET', 'queue:' .. queue .. ':rules', id, table.concat({job_limit, user_limit, job, user}, ' '))
   redis.call('HSET', turns, 'turn:' .. user, turn)
   redis.call('HINCRBY', turns, 'waiting:' .. user, 1)
   redis.call('SADD', 'queues', queue)
@@ -79,6 +90,7 @@ local function leave(queue, id, user)
   if not score then return false end
   local turn = math.floor(tonumber(score) / TURN)
   redis.call('ZREM', name, id)
+  redis.call('HDEL', name .. ':rules', id)
   if redis.call('EXISTS', name) == 0 then
     redis.call('DEL', turns)
     redis.call('SREM', 'queues', queue)
@@ -189,9 +201,9 @@ TURNS = (
 local found = {}
 for i, id in ipairs(ARGV) do
   local queue = redis.call('HGET', 'run:' .. id, 'queue') or ''
-  local place, reason = redis.call('ZRANK', 'queue:' .. queue, id), lacks(id)
-  if place and reason then
-    local takers = redis.call('ZCOUNT', 'takers:' .. queue, '(' .. now, '+inf')
+  local place, rule = redis.call('ZRANK', 'queue:' .. queue, id), redis.call('HGET', 'queue:' .. queue .. ':rules', id)
+  if place and rule and waits(id) then
+    local reason, takers = lacks(rule), redis.call('ZCOUNT', 'takers:' .. queue, '(' .. now, '+inf')
     if takers == 0 then reason = 'takers' end
     found[i] = {place + 1, takers, reason}
   else
@@ -219,12 +231,13 @@ end
 for _, queue in ipairs(redis.call('SMEMBERS', 'queues')) do
   local name, turns, waiting = 'queue:' .. queue, 'queue:' .. queue .. ':turns', {}
   for _, id in ipairs(redis.call('ZRANGE', name, 0, -1)) do
-    local run = redis.call('HMGET', 'run:' .. id, 'status', 'user')
-    if run[1] == 'queued' then
-      local user = owner(run[2])
+    local rule = redis.call('HGET', name .. ':rules', id)
+    if rule and waits(id) then
+      local user = string.match(rule, '^%d+ %d+ %S* (.*)$')
       waiting[user] = (waiting[user] or 0) + 1
     else
       redis.call('ZREM', name, id)
+      redis.call('HDEL', name .. ':rules', id)
       gone = gone + 1
     end
   end

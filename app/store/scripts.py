@@ -81,7 +81,7 @@ if begins or ARGV[9] == '1' then
 end
 if not begins then
   redis.call('HSET', KEYS[2], 'status', 'queued', 'started', '', 'epoch', 0)
-  wait(queue, id, user)
+  wait(queue, id, job, user, ARGV[10], ARGV[11])
   ring(queue)
 elseif queue ~= '' then
   enter(id, job, user)

@@ -349,6 +349,7 @@ def test_what_does_not_belong_in_sets_and_queues_is_tidied_away(runs: Runs, redi
     redis_client.sadd("active", "active:job:job")
     redis_client.delete(f"run:{gone.id}", f"run:{gone.id}:go", f"run:{gone.id}:mercy")
     assert _take(runs) == ""
+    assert runs.turns([gone.id]) == {}
     assert runs.tidy() == 2
     assert runs.tidy() == 0
     assert _take(runs) == waiting.id
