@@ -22,7 +22,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "start": ("user", "run", "job", "parameters"),
     "stop": ("user", "run", "job"),
     "kill": ("user", "run", "job"),
-    "input": ("user", "run", "job"),
+    "typed": ("user", "run", "job"),
     "token_made": ("user", "token", "scopes"),
     "token_revoked": ("user", "token"),
     "download": ("user", "run", "job"),
@@ -84,9 +84,9 @@ def kill(user: str, run: str, job: str) -> None:
     _record("kill", user=user, run=run, job=job)
 
 
-def gave_input(user: str, run: str, job: str) -> None:
+def typed(user: str, run: str, job: str) -> None:
     """A line was typed for a run; what it says is not recorded."""
-    _record("input", user=user, run=run, job=job)
+    _record("typed", user=user, run=run, job=job)
 
 
 def download(user: str, run: str, job: str) -> None:

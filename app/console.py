@@ -212,7 +212,7 @@ class Console:
             self._typed.require(run.user)
         if run.status.final or run.executor == "thread":
             raise NotWaiting("This run reads no input.")
-        audit.gave_input(run.user.id, run_id, run.job)
+        audit.typed(run.user.id, run_id, run.job)
         self._calls.give_input(run_id, None if line is None else f"{line}\n")
         return run
 

@@ -407,9 +407,9 @@ def test_output_by_every_means_is_in_order(page: Page, source: str, shown: str |
 
 
 def test_code_may_close_its_output(page: Page) -> None:
-    """Python itself calls that a failure at its end, by exit code 120; stderr is live meanwhile."""
-    record, text = ended(page, "import os\nprint('a')\nos.close(1)\nos.write(2, b'still here\\n') and None")
-    assert record["exit_code"] == 120
+    """The run goes on, and stderr is live."""
+    record, text = ended(page, "import os\nprint('a', flush=True)\nos.close(1)\nos.write(2, b'still here\\n') and None")
+    assert record["status"] == "succeeded"
     assert "a\n" in text
     assert "still here\n" in text
 

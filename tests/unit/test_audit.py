@@ -69,9 +69,11 @@ def test_each_event_has_its_fields(kept: list[dict[str, object]]) -> None:
     audit.logout("ann")
     audit.start("ann", RUN.id, "count", {"steps": 3, "password": "hunter2"})
     audit.stop("ann", RUN.id, "count")
-    audit.download("ann", RUN.id, "count")
+    audit.kill("ann", RUN.id, "count")
+    audit.typed("ann", RUN.id, "count")
     audit.token_made("ann", "a-token", ["read"])
     audit.token_revoked("ann", "a-token")
+    audit.download("ann", RUN.id, "count")
     audit.denied("forbidden", "bob", RUN.id, "stop")
     for record in kept:
         fields = audit.EVENTS[str(record["event"])]
