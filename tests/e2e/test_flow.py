@@ -257,19 +257,6 @@ def test_progress_is_a_bar_while_the_job_runs(visit: Visit) -> None:
     expect(bar).to_be_hidden()
 
 
-def test_a_job_that_ignores_stop_is_called_so(visit: Visit) -> None:
-    """While a job does not look at Stop the page says why nothing happens; its end is still shown."""
-    page = visit("/jobs/stubborn")
-    page.fill("#p-seconds", "6")
-    page.click("#start")
-    _wait(page, "running")
-    page.click("#stop")
-    _wait(page, "stopping")
-    expect(page.get_by_text("does not answer")).to_be_visible(timeout=8000)
-    _wait(page, "stopped")
-    expect(page.get_by_text("does not answer")).to_be_hidden()
-
-
 def test_coming_back_to_a_job_shows_its_run_under_way(visit: Visit) -> None:
     """The job's page without a run in its address shows the run that is still at work."""
     page = visit("/jobs/lines")
