@@ -22,7 +22,7 @@ from app import capture
 from app.catalog import Catalog, Job
 from app.child import job as job_child
 from app.child import lineage
-from app.child.warden import guard, limit, rest, watch_children
+from app.child.warden import guard, limit, rest, unwatch_children, watch_children
 from app.config import Settings
 from app.errors import RealtimeError
 
@@ -43,11 +43,12 @@ class Template:
         settings = Settings.model_construct(jobs=tuple(options["jobs"]), environment=options["environment"])
         self._catalog = Catalog(settings, executors=options["executors"])
         self._wardens: set[int] = set()
+        self._ended = watch_children()
         lineage.adopt_orphans()
 
     def serve(self) -> None:
         """Answer until the supervisor's process has ended or a job file was saved."""
-        ended = watch_children()
+        ended = self._ended[0]
         poll = select.poll()
         poll.register(self._link, select.POLLIN)
         poll.register(ended, select.POLLIN)
@@ -102,6 +103,7 @@ class Template:
     ) -> NoReturn:
         try:
             self._link.close()
+            unwatch_children(self._ended)
             link = socket.socket(fileno=descriptors[0])
             guard(link, descriptors[1:], lambda: _become_job(request, job, limits, descriptors[1:]))
         finally:
@@ -126,12 +128,14 @@ class Template:
 
 
 def _become_job(request: dict[str, Any], job: Job, limits: dict[str, float], descriptors: list[int]) -> NoReturn:
-    """In the child: put its descriptors in their places, and run the job or another program."""
+    """In the child: put its descriptors in their places, and run the job or another program.
+
+    Those that job files have opened stay as they are.
+    """
     control, out, err = descriptors
-    os.dup2(out, 1)
-    os.dup2(err, 2)
-    os.dup2(control, CONTROL_FD)
-    os.closerange(CONTROL_FD + 1, max(descriptors) + 64)
+    for place, each in ((1, out), (2, err)):
+        os.dup2(each, place)
+        os.close(each)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         # Where memory ends, runs end before the store and the servers.
         file.write("500")
@@ -141,11 +145,12 @@ def _become_job(request: dict[str, Any], job: Job, limits: dict[str, float], des
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.dup2(control, CONTROL_FD)
+        os.set_inheritable(CONTROL_FD, True)
         os.chdir(request["cwd"])
         os.execve(argv[0], argv, request["env"])  # noqa: S606 - what the supervisor asks for
     limit(limits)
-    os.set_inheritable(CONTROL_FD, False)
-    job_child.main(socket.socket(fileno=CONTROL_FD), job)
+    job_child.main(socket.socket(fileno=control), job)
 
 
 def main() -> None:

@@ -21,20 +21,22 @@ from app.child import lineage
 COMMAND_BYTES = 4096
 
 
-def watch_children() -> int:
-    """A pipe's end that has something to read whenever a child has ended."""
+def watch_children() -> tuple[int, int]:
+    """A pipe, which has something to read whenever a child has ended."""
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     os.set_blocking(writer, False)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    return reader
+    return reader, writer
 
 
-def unwatch_children() -> None:
+def unwatch_children(pipe: tuple[int, int]) -> None:
     """As if there had been no `watch_children`."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for each in pipe:
+        os.close(each)
 
 
 def rest(reader: int) -> None:
@@ -106,20 +108,20 @@ def guard(link: socket.socket, theirs: Sequence[int], work: Callable[[], NoRetur
     parent = os.getpid()
     child = os.fork()
     if child == 0:
-        _become_child(link, parent)
+        _become_child(link, parent, ended)
         work()
     for each in theirs:
         os.close(each)
     with suppress(OSError):
         link.send(json.dumps({"child": child}).encode())
-    Warden(link, child, ended).watch()
+    Warden(link, child, ended[0]).watch()
     os._exit(0)
 
 
-def _become_child(link: socket.socket, parent: int) -> None:
+def _become_child(link: socket.socket, parent: int, ended: tuple[int, int]) -> None:
     lineage.die_with_parent(parent)
     os.setsid()
-    unwatch_children()
+    unwatch_children(ended)
     link.close()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
