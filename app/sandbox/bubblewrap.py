@@ -34,8 +34,6 @@ def arguments(view: View, *, root: bool, network: bool) -> list[str]:
         made += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
     for link, target in _DEVICE_LINKS.items():
         made += ["--symlink", target, f"/dev/{link}"]
-    for path in (FOLDER, SHARED):
-        made += ["--perms", "1777", "--tmpfs", path]
     # What bubblewrap made of memory is not to be written to, the root folder last.
     for path in (*reversed(view.hidden), "/"):
         made += ["--remount-ro", path]
@@ -44,10 +42,12 @@ def arguments(view: View, *, root: bool, network: bool) -> list[str]:
 
 def _files(view: View) -> Iterator[list[str]]:
     """Each path, parents first: without a line of its own, bubblewrap makes a parent that its user alone may enter."""
-    shown = {*view.readable, *view.hidden}
-    parents = {str(parent) for path in (*shown, f"{PLACE}/inside", SHARED) for parent in Path(path).parents}
+    shown = {*view.readable, *view.hidden, FOLDER, SHARED}
+    parents = {str(parent) for path in (*shown, f"{PLACE}/inside") for parent in Path(path).parents}
     for path in sorted(shown | parents - {"/"}, key=lambda each: Path(each).parts):
-        if path in view.hidden:
+        if path in (FOLDER, SHARED):
+            yield ["--perms", "1777", "--tmpfs", path]
+        elif path in view.hidden:
             yield ["--perms", "755", "--tmpfs", path]
         elif path in view.readable:
             yield ["--ro-bind", path, path]

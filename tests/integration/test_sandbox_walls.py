@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,7 +20,8 @@ import pytest
 from app.config import load_settings
 from app.sandbox import Level, Sandbox
 from app.sandbox.probe import run, start_command
-from app.sandbox.room import Room
+from app.sandbox.room import Needs, Room, make_room
+from app.sandbox.view import make_view
 
 SECRET = "canary-of-the-server"
 LIMITS = {"code_memory_megabytes": 128, "code_disk_megabytes": 4, "code_cpu_seconds": 20, "code_processes": 24}
@@ -489,3 +492,64 @@ def test_computing_is_bounded(tmp_path: Path, cell: Cell) -> None:
     room.cleanup()
     assert code in (-24, 128 + 24, -9, 128 + 9)
     assert time.monotonic() - began < SECONDS
+
+
+def test_the_network_comes_alone(cell: Cell) -> None:
+    """With CODE_NETWORK=on code reaches this machine's TCP and UDP, and still no Unix socket, file or process."""
+    settings = load_settings(None, sandbox=str(cell.sandbox.level), code_network="on", key_dir=str(cell.key.parent))
+    sandbox = Sandbox(settings)
+    assert sandbox.level is cell.sandbox.level, sandbox.report
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as abstract:
+        abstract.bind("\0network-" + str(os.getpid()))
+        abstract.listen()
+        room = sandbox.room()
+        source = f"""
+import asyncio, socket
+socket.create_connection(("127.0.0.1", {tcp.getsockname()[1]})).close()
+print("connected")
+print(socket.getaddrinfo("localhost", 80)[0][4][1])
+for how in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+    try:
+        with socket.socket(socket.AF_UNIX, how) as each: each.connect("\\0network-{os.getpid()}")
+        print("BROKE OUT")
+    except OSError: print("refused")
+try: print("BROKE OUT", open({str(cell.key)!r}).read())
+except OSError: print("refused")
+"""
+        code, printed = run(room, source, SECONDS)
+        room.cleanup()
+    assert code == 0, printed
+    assert "connected\n80\n" in printed
+    assert printed.count("refused") == 3
+    assert "BROKE OUT" not in printed
+
+
+def test_the_servers_files_below_pythons_own_are_masked(tmp_path: Path) -> None:
+    """Where the server lies in a folder that code may read, as /usr/lib, its own part of that is empty and stays so."""
+    readable = tmp_path / "readable"
+    secret = readable / "app" / "instance" / "key"
+    secret.parent.mkdir(parents=True)
+    secret.write_text(SECRET)
+    (readable / "module").write_text("open")
+    (readable / "app" / "venv").mkdir()
+    (readable / "app" / "venv" / "package").write_text("package")
+    for place in (tmp_path, *tmp_path.parents[:2]):
+        place.chmod(place.stat().st_mode | 0o055)
+    view = make_view(load_settings(None))
+    view = dataclasses.replace(
+        view,
+        readable=tuple(sorted({*view.readable, str(readable), str(readable / "app" / "venv")})),
+        hidden=(str(readable / "app"),),
+    )
+    needs = Needs(Level.FULL, view, sys.executable, shutil.which("bwrap") or "", False, 128, 4, 60, 20, 24)
+    room = make_room(needs, 1_950_000_000 if os.getuid() == 0 else 0)
+    source = f"""
+import os
+print(open("{readable}/module").read(), open("{readable}/app/venv/package").read())
+print(os.listdir("{readable}/app"))
+try: open("{readable}/app/mine", "w")
+except OSError as error: print("refused", error.errno)
+"""
+    _, printed = run(room, source, SECONDS)
+    assert printed == "open package\n['venv']\nrefused 30\n"
+    assert SECRET not in printed

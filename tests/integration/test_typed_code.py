@@ -416,8 +416,8 @@ def test_code_may_close_its_output(page: Page) -> None:
 
 def test_a_line_comes_while_the_code_goes_on(page: Page) -> None:
     """After silence a line, and what has no end yet, are there at once."""
-    run = typed(page, "import time\nprint('line')\ntime.sleep(0.3)\nprint('no end', end='')\ntime.sleep(60)")
-    page.wait_for_text(run, "line\nno end")
+    run = typed(page, "import time\nprint('line')\ntime.sleep(0.3)\nprint('50 %', end='')\ntime.sleep(60)")
+    page.wait_for_text(run, "line\n50 %")
     assert page.call("stop_request", {"run": run})["ok"]
     page.wait_for_end(run)
 

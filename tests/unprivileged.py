@@ -1,0 +1,51 @@
+"""A program as a user without any right, for tests that run as root: also where that user could not read Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+USER = 54321
+ROOT = Path(__file__).parents[1]
+# In a mount namespace of its own: a folder that others may not enter is made anew, with the way to each place alone.
+_SCRIPT = """
+import json, os, subprocess, sys
+places, user, command = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+held = {place: os.open(place, os.O_PATH) for place in places}
+def shut(place):
+    parts = [place]
+    while parts[0] != "/":
+        parts.insert(0, os.path.dirname(parts[0]))
+    return next((part for part in parts if not os.stat(part).st_mode & 1), None)
+for place in places:
+    while (first := shut(place)) is not None:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", first], check=True)
+        for other, descriptor in held.items():
+            if other.startswith(first + "/"):
+                os.makedirs(other, exist_ok=True)
+                source = f"/proc/{os.getpid()}/fd/{descriptor}"
+                subprocess.run(["mount", "--no-canonicalize", "--bind", source, other], check=True)
+os.setgroups([]); os.setgid(user); os.setuid(user)
+os.execv(command[0], command)
+"""
+
+
+def run(program: str, *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run a Python program that may import the product; as root it becomes USER, else it stays who it is."""
+    command = [sys.executable, "-B", "-c", program, *arguments]
+    if os.getuid() == 0:
+        places = sorted({str(ROOT), sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])})
+        outer = ["unshare", "--mount", "--propagation", "private", sys.executable, "-I", "-S", "-c", _SCRIPT]
+        command = [*outer, json.dumps(places), str(USER), *command]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TMPDIR": "/tmp"},  # noqa: S108 - open to all
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
