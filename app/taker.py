@@ -61,24 +61,24 @@ class Taker:
     def _held(self) -> bool:
         return self._supervisor is not None and bool(self._supervisor.held())
 
-    def work(self, hinted: str) -> int:
+    def work(self, hinted: str) -> None:
         """Run what waits in the queue of a hint, then in the worker's other queues in turn, until nothing does.
 
-        How many runs there were. The worker's queues alone count, whatever a message says.
+        The worker's queues alone count, whatever a message says.
         """
         queue = in_store(hinted)
         if queue not in self._queues:
-            return 0
-        count, index = 0, self._queues.index(queue)
-        fruitless = 0
+            return
+        if self._supervisor is None:
+            # Before a run is claimed, whose lease runs, and not sooner: it has threads and a process of its own.
+            self._supervisor = make_supervisor(self._settings, self._node)
+        index, fruitless = self._queues.index(queue), 0
         while fruitless < len(self._queues):
             run = self._take(self._queues[index])
             index = (index + 1) % len(self._queues)
             fruitless = 0 if run else fruitless + 1
             if run is not None:
-                count += 1
                 self._run(run)
-        return count
 
     def _take(self, queue: str) -> Run | None:
         while not self._leaving.is_set():
@@ -91,7 +91,4 @@ class Taker:
 
     def _run(self, run: Run) -> None:
         logger.info("run %s of job %s begins", run.id, run.job)
-        if self._supervisor is None:
-            # Now, since it has threads and a process of its own, and not every process of the pool gets work.
-            self._supervisor = make_supervisor(self._settings, self._node)
         self._supervisor.run(run)

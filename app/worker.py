@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from app import logs
@@ -139,11 +140,19 @@ class Worker:
         # Again after each new connection to the broker.
         self._hearing.heard()
         if threading.current_thread() is threading.main_thread():
-            # Celery would replace this process by one that it starts otherwise than `python -m app` does.
-            signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
+            # Celery's write beside the log, and at SIGHUP start this process anew, not as `python -m app` does.
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, self._ask_to_end)
         if not any(thread.name == "presence" for thread in threading.enumerate()):
             threading.Thread(target=self._keep_present, daemon=True, name="presence").start()
             logger.info("ready for %d runs from %s", self._runs, ", ".join(self._queues))
+
+    def _ask_to_end(self, _number: int, _frame: FrameType | None) -> None:
+        from celery.worker import state
+
+        self._leave()
+        # What Celery looks at: it takes nothing more, and ends when the pool has.
+        state.should_stop = 0
 
     def _leave(self) -> None:
         if not self._leaving.is_set():
@@ -163,6 +172,7 @@ class Worker:
             except Exception:
                 logger.exception("the care for this worker failed, and goes on")
             self._leaving.wait(PRESENT_SECONDS)
+        logger.info("told to end; runs that go on are stopped after %g s", self._settings.worker_grace)
         with contextlib.suppress(StoreUnavailable):
             for queue in self._queues:
                 runs.absent(queue, self._node)
