@@ -252,8 +252,11 @@ class Console:
         `send_queue` gets its turn in the queue for as long as it waits, as turns.as_dict.
         Answers also the position of the place, and the number of its line.
         """
-        found = self.run(user, run) if isinstance(run, str) else run
-        rights.require(user, Action.WATCH, found)
+        if isinstance(run, str):
+            found = self.run(user, run)
+        else:
+            found = run
+            rights.require(user, Action.WATCH, found)
         after = self._lookup.position(found, place)
         line = self._lookup.line(found, after)
         viewer = Viewer(found.id, after, send_output, send_status, send_behind, has_room, window, self._stack.signal())

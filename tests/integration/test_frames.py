@@ -16,7 +16,7 @@ COUNT = 150_000
 
 
 def test_a_narrow_way_gets_everything_in_order(server: Server, person: requests.Session) -> None:
-    """A slow client with a small buffer and no window, which asks all the time, has every answer, and the output without a gap."""
+    """A slow client with a small buffer and no window, which asks all the time, has all answers and all output."""
     texts: list[str] = []
     wrong: list[Any] = []
     ended: list[str] = []
