@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Container
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,18 +59,17 @@ class Folder:
         return None
 
     def remove(self) -> None:
-        """The folder is gone afterwards, whatever its rights are."""
-
-        def open_up(_function: object, path: str, _error: object) -> None:
-            with suppress(OSError):
-                os.chmod(Path(path).parent, stat.S_IRWXU)
-                if os.path.isdir(path) and not os.path.islink(path):
-                    os.chmod(path, stat.S_IRWXU)
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    os.unlink(path)
-
-        shutil.rmtree(self.path, onerror=open_up)
+        """The folder is gone afterwards, whatever its rights are; nothing of the run lives any more."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        if not os.geteuid() or not self.path.exists():
+            return
+        # The code may have shut folders of its own, which are the server's user's.
+        for parent, names, _ in os.walk(self.path):
+            for name in names:
+                folder = Path(parent, name)
+                if not folder.is_symlink():
+                    folder.chmod(stat.S_IRWXU)
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
 def _deleted(folder: Path) -> list[int]:
@@ -86,10 +86,11 @@ def _deleted(folder: Path) -> list[int]:
     return list(found.values())
 
 
-def sweep() -> None:
-    """Remove the folders that servers left behind which are no more."""
+def sweep(owners: Container[int]) -> None:
+    """Remove the folders that servers left behind which are no more; those of `owners` alone."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
         number = folder.name.removeprefix(PREFIX).partition("-")[0]
-        if number.isdigit() and not os.path.exists(f"/proc/{number}"):
-            with suppress(OSError):
+        with suppress(OSError):
+            about = folder.lstat()
+            if stat.S_ISDIR(about.st_mode) and about.st_uid in owners and not os.path.exists(f"/proc/{number}"):
                 Folder(folder, 0, 0).remove()

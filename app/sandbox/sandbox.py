@@ -15,14 +15,15 @@ from app.sandbox.room import Needs, Room
 from app.sandbox.view import make_view
 
 # User numbers that nothing else takes: above those of containers, below what some programs read as negative.
-FIRST_USER, USERS = 1_900_000_000, 1 << 24
+RUN_USERS = range(1_900_000_000, 1_900_000_000 + (1 << 24))
 
 
 class Sandbox:
     """Made once in each process that starts typed code; it starts a few processes to see what the kernel grants."""
 
     def __init__(self, settings: Settings) -> None:
-        folder.sweep()
+        for owners in ((os.geteuid(),), RUN_USERS):
+            folder.sweep(owners)
         self._settings = settings
         self._view = make_view(settings)
         self.minimum = Level(settings.sandbox_minimum)
@@ -78,7 +79,7 @@ class Sandbox:
         """A user of the run's own, where the server may take one and the interpreter can be read by it."""
         if os.geteuid() or (level in (Level.LIMITS, Level.NONE) and not self._view.reachable):
             return 0
-        return FIRST_USER + secrets.randbelow(USERS)
+        return secrets.choice(RUN_USERS)
 
     def _reach(self, wanted: Level) -> Level:
         for level in wanted.down():

@@ -12,7 +12,8 @@ from app.config import load_settings
 from app.sandbox import Sandbox
 from app.sandbox.probe import run
 level, source, processes = sys.argv[1:4]
-sandbox = Sandbox(load_settings(None, sandbox=level, code_processes=int(processes), code_disk_megabytes=2))
+limits = {"code_processes": int(processes), "code_disk_megabytes": 2}
+sandbox = Sandbox(load_settings(None, sandbox=level, sandbox_minimum=level, **limits))
 assert sandbox.level == level, sandbox.report
 neighbour = subprocess.Popen(["sleep", "100"], env={"SECRET": "canary"})
 room = sandbox.room()
@@ -98,7 +99,7 @@ def test_a_server_without_rights_bounds_processes(level: str) -> None:
     assert "neighbour None" in done.stdout
 
 
-@pytest.mark.parametrize("level", ["full", "landlock"])
+@pytest.mark.parametrize("level", ["full", "landlock", "limits"])
 def test_nothing_is_left_of_a_server_without_rights(level: str) -> None:
     """Its folder goes, whatever the code did to it."""
     source = "import os\nos.mkdir('d')\nopen('d/f', 'w').write('x')\ntry: os.chmod('d', 0)\nexcept OSError: pass\n"

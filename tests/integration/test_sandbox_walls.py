@@ -19,6 +19,7 @@ import pytest
 
 from app.config import load_settings
 from app.sandbox import Level, Sandbox
+from app.sandbox.folder import make_folder, sweep
 from app.sandbox.probe import run, start_command
 from app.sandbox.room import Needs, Room, make_room
 from app.sandbox.view import make_view
@@ -553,3 +554,27 @@ except OSError as error: print("refused", error.errno)
     _, printed = run(room, source, SECONDS)
     assert printed == "open package\n['venv']\nrefused 30\n"
     assert SECRET not in printed
+
+
+def test_folders_of_dead_servers_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a killed runner left goes at the next start; what a living one has, others' folders, and links stay."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    left = make_folder(4, 10, 0).path.rename(tmp_path / f"typed-{dead.pid}-left")
+    (left / "folder").mkdir()
+    (left / "folder" / "file").write_text("x")
+    living = make_folder(4, 10, 0)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o755)
+    (tmp_path / f"typed-{dead.pid}-link").symlink_to(elsewhere)
+    before = tmp_path.stat().st_mode
+    sweep((os.geteuid() + 1,))
+    assert left.exists()
+    sweep((os.geteuid(),))
+    assert not left.exists()
+    assert living.path.exists()
+    assert elsewhere.stat().st_mode & 0o777 == 0o755
+    assert tmp_path.stat().st_mode == before
+    living.remove()
+    assert not living.path.exists()
