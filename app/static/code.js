@@ -1,13 +1,15 @@
 /** The page where code is typed and run: the editor, its runs, and the output of the one that is shown. */
 import { Aside } from "./aside.js";
+import { decorate, tellAsking } from "./coderows.js";
 import { LIVE } from "./contract.js";
 import { element, elementOf, say } from "./dom.js";
 import { Drafts } from "./drafts.js";
 import { DraftsMenu } from "./draftsmenu.js";
 import { Editor } from "./editor.js";
+import { FrameBar } from "./framebar.js";
 import { InputBox } from "./input.js";
-import { firstLine, same } from "./source.js";
 import { Shown } from "./shown.js";
+import { normal, same } from "./source.js";
 import { Starter } from "./starting.js";
 import { localise } from "./times.js";
 import { linkLines, Traceback } from "./traceback.js";
@@ -30,14 +32,14 @@ const ONE_COLUMN = 960;
 /** @type {import("./contract.js").CodeData} */
 const data = JSON.parse(element("data").textContent ?? "");
 const start = elementOf("start", HTMLButtonElement);
-const frames = element("frames");
 
 const drafts = new Drafts(data.user);
 const typed = drafts.load();
 const editor = new Editor(element("editor"), typed ?? EXAMPLE, { changed: keep, run: () => void run(), stop: escape });
 const menu = new DraftsMenu(drafts, () => editor.text, replace);
 const traceback = new Traceback();
-const shown = new Shown(data, { changed, awaited: () => starter.starting, text: (text) => traceback.take(text) && showFrames(), decorate });
+const frames = new FrameBar((line) => void goTo(line));
+const shown = new Shown(data, { changed, awaited: () => starter.starting, text: read, decorate });
 const starter = new Starter(start, (event, message) => shown.ask(event, message));
 const aside = new Aside(shown.socket, (news) => tell(news));
 const input = new InputBox((message) => shown.ask("input", message), { mayFocus, stop: escape });
@@ -121,9 +123,14 @@ function show(other) {
   if (before) aside.watch(known.get(before.id) ?? before);
 }
 
+/** @param {string} text that is shown */
+function read(text) {
+  if (traceback.take(text)) frames.show(traceback);
+}
+
 function clear() {
   traceback.reset();
-  showFrames();
+  frames.show(traceback);
 }
 
 /** @param {string} id of the run that is shown */
@@ -146,43 +153,7 @@ function changed(news) {
 /** @param {Run} news of any run */
 function tell(news) {
   known.set(news.id, news);
-  const row = shown.state.rows.put(news);
-  const asks = row?.querySelector(".asks");
-  if (asks instanceof HTMLElement) asks.hidden = typeof news.asks !== "string" || !LIVE.has(news.status);
-}
-
-/**
- * A new row of the history: also the code's first line, and the way back into the editor.
- * @param {HTMLElement} row
- * @param {Run} of
- */
-function decorate(row, of) {
-  const parts = elementOf("row-parts", HTMLTemplateElement).content.cloneNode(true);
-  const link = row.querySelector("a");
-  if (!(parts instanceof DocumentFragment) || !link) return;
-  const again = parts.querySelector("a");
-  if (again) again.href = again.href.replace("RUN", of.id);
-  const line = parts.querySelector(".title");
-  if (line) line.textContent = firstLine(String(of.params.source ?? ""));
-  link.append(...parts.querySelectorAll("span"));
-  row.append(parts);
-}
-
-/** The editor's lines that the newest traceback names, as buttons. */
-function showFrames() {
-  const { lines, message } = traceback;
-  frames.hidden = !lines.length;
-  element("frames-text").textContent = message || "In the code:";
-  element("frames-lines").replaceChildren(
-    ...lines.map((line) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "link";
-      button.textContent = `Line ${line}`;
-      button.addEventListener("click", () => void goTo(line));
-      return button;
-    }),
-  );
+  tellAsking(shown.state.rows.put(news), news);
 }
 
 /**
@@ -206,7 +177,7 @@ async function edit(id) {
     say(element("form-error"), "The code of this run could not be loaded. Please try again.");
     return;
   }
-  replace((await response.text()).replace(/\r\n?/g, "\n"));
+  replace(normal(await response.text()));
   editor.follow(id);
 }
 

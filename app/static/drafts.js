@@ -9,6 +9,8 @@ const TAB = "console-tab";
 export class Drafts {
   /** False where this browser keeps nothing. */
   kept = true;
+  /** @type {string | null} this tab's */
+  #text = null;
 
   /** @param {string} user whose they are: several people may use one browser */
   constructor(user) {
@@ -16,19 +18,24 @@ export class Drafts {
     /** @type {string} */
     this.tab = this.#tab();
     window.addEventListener("storage", (event) => {
-      // A copy of this tab has its name too, and writes over it: this one goes on under another.
-      if (event.key === this.prefix + this.tab) this.#rename();
+      // A copy of this tab has its name too and writes over it, or so many drafts came that it was taken for an old
+      // one: this tab goes on under another name.
+      if (event.key !== this.prefix + this.tab) return;
+      this.#rename();
+      if (this.#text !== null) this.save(this.#text);
     });
   }
 
   /** @returns {string | null} what this tab had, else what was typed last in any other; null: nothing yet */
   load() {
     const own = this.#read(this.prefix + this.tab);
-    return own?.text ?? this.all()[0]?.text ?? null;
+    this.#text = own?.text ?? this.all()[0]?.text ?? null;
+    return this.#text;
   }
 
   /** @param {string} text of this tab, now */
   save(text) {
+    this.#text = text;
     this.#write(this.prefix + this.tab, text);
   }
 
@@ -40,11 +47,6 @@ export class Drafts {
     if (!text.trim() || this.all().some((each) => each.text === text && each.key !== this.prefix + this.tab)) return;
     this.#write(this.prefix + freshKey(), text);
     for (const old of this.all().slice(MOST)) localStorage.removeItem(old.key);
-  }
-
-  /** @param {string} key */
-  remove(key) {
-    localStorage.removeItem(key);
   }
 
   /**

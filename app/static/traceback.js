@@ -1,4 +1,4 @@
-/** Lines of a traceback that are the editor's: clickable in the terminal, and a button each below it. */
+/** Lines of a traceback that are the editor's: found in the output, and clickable in the terminal. */
 
 const FRAME = /File "<editor>", line (\d+)/;
 const BEGINS = /^Traceback \(most recent call last\):/;
