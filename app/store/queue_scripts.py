@@ -231,8 +231,13 @@ end
 for _, queue in ipairs(redis.call('SMEMBERS', 'queues')) do
   local name, turns, waiting = 'queue:' .. queue, 'queue:' .. queue .. ':turns', {}
   for _, id in ipairs(redis.call('ZRANGE', name, 0, -1)) do
-    local rule = redis.call('HGET', name .. ':rules', id)
-    if rule and waits(id) then
+    if waits(id) then
+      local rule = redis.call('HGET', name .. ':rules', id)
+      if not rule then
+        local run = redis.call('HMGET', 'run:' .. id, 'job_limit', 'user_limit', 'job', 'user')
+        rule = table.concat({run[1], run[2], run[3], owner(run[4])}, ' ')
+        redis.call('HSET', name .. ':rules', id, rule)
+      end
       local user = string.match(rule, '^%d+ %d+ %S* (.*)$')
       waiting[user] = (waiting[user] or 0) + 1
     else

@@ -209,6 +209,9 @@ def test_a_store_that_forgot_a_claim_begins_no_run_twice(node: Node, redis_clien
     redis_client.zadd(f"queue:{second.queue}", {second.id: 1_000_000})
     redis_client.sadd("queues", second.queue)
     redis_client.srem("active:job:job", second.id)
+    # What its queue knew of it, as the next tidying makes it anew.
+    redis_client.delete("tidied")
+    assert node.runs.tidy() == 1
     third = node.start()
     node.dispatcher._most = 2
     node.executor.on_room()
