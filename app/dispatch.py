@@ -107,6 +107,8 @@ class Dispatcher:
                 with self._lock:
                     self._waiting.pop(run.id, None)
                     self._reserved -= 1
+        # There may be room by now, which rang before this run was there.
+        self._news.set()
         with self._lock:
             if self._serving or not self._busy:
                 return
