@@ -30,17 +30,23 @@ INTERRUPTED = 130
 _OURS = (__file__, asyncio.runners.__file__, asyncio.base_events.__file__)
 
 
-def main(connection: socket.socket, job: Job) -> NoReturn:
-    """Run the job that the supervisor names by `start`, and end this process with its exit code."""
-    control = Control(connection)
-    start = control.wait_for("start")
-    output = Output()
-    interrupt = Interrupt(output)
-    signal.signal(signal.SIGINT, interrupt)
-    reseed()
-    code, message = JobCall(job, control, start, output, interrupt).run()
-    control.say("ended", exit_code=code, message=message)
-    os._exit(code)
+class JobProcess:
+    """A process for one job, with all made ready that can be before the job is known."""
+
+    def __init__(self) -> None:
+        self._output = Output()
+        self._interrupt = Interrupt(self._output)
+        signal.signal(signal.SIGINT, self._interrupt)
+        reseed()
+
+    def run(self, connection: socket.socket, job: Job) -> NoReturn:
+        """Run a job, which begins when the supervisor says `start`, and end this process with its exit code."""
+        self._output.open()
+        control = Control(connection)
+        start = control.wait_for("start")
+        code, message = JobCall(job, control, start, self._output, self._interrupt).run()
+        control.say("ended", exit_code=code, message=message)
+        os._exit(code)
 
 
 def reseed() -> None:

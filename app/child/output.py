@@ -36,7 +36,7 @@ class Outlets:
     """
 
     def __init__(self) -> None:
-        self._fds = {stream: _own(fd) for stream, fd in DESCRIPTORS.items()}
+        self._fds: dict[Stream, int] = {}
         self._waiting: dict[Stream, deque[memoryview]] = {stream: deque() for stream in DESCRIPTORS}
         self._size = 0
         # The capture's own, so that whoever holds that one holds this.
@@ -47,6 +47,10 @@ class Outlets:
     def full(self) -> bool:
         """True while printing threads should wait."""
         return self._size > LIMIT_BYTES
+
+    def open(self) -> None:
+        """The descriptors 1 and 2 are the run's now."""
+        self._fds = {stream: _own(fd) for stream, fd in DESCRIPTORS.items()}
 
     def fileno(self, stream: Stream) -> int:
         """The descriptor that programs inherit."""
@@ -144,6 +148,10 @@ class Output:
         sys.addaudithook(self._before_program)
         self._exit: Callable[[int], NoReturn] = os._exit
         os._exit = self.exit  # what was printed before must not be lost
+
+    def open(self) -> None:
+        """The descriptors 1 and 2 are the run's from now on; nothing may be printed before."""
+        self._outlet.open()
 
     def flush(self) -> None:
         """Pass everything on, unfinished lines too."""

@@ -1,11 +1,13 @@
 """The template: a clean process of one thread that has the jobs loaded, and is forked for each run.
 
 `python -m app.child.template FD`: FD is a socket on which the supervisor's process first says what to load, then asks
-for runs, and whose end ends the template. It restarts (by ending) when a job file was saved.
+for runs, and whose end ends the template. It restarts (by ending) when a job file was saved. One spare process is
+always forked ahead, since forking is most of what a start costs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import io
@@ -19,22 +21,46 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from app import capture
-from app.catalog import Catalog, Job
-from app.child import job as job_child
+from app.catalog import Catalog
 from app.child import lineage
+from app.child.job import JobProcess
 from app.child.warden import guard, limit, rest, unwatch_children, watch_children
 from app.config import Settings
 from app.errors import RealtimeError
 
 REQUEST_BYTES = 262_144
 WATCH_SECONDS = 1.0
+# After a start the new run has the machine to itself; then comes the next spare.
+SPARE_SECONDS = 0.02
 # What comes with a request: the warden's socket, the job's control socket, its stdout and stderr.
 DESCRIPTORS = 4
 CONTROL_FD = 3
 
 
+@dataclasses.dataclass(frozen=True)
+class Spare:
+    """A warden and a child below it, which wait for a run: for their descriptors, and what the child is to do."""
+
+    warden: int
+    to_warden: socket.socket
+    to_child: socket.socket
+
+    def assign(self, request: dict[str, Any], descriptors: list[int]) -> None:
+        """Make it a run's.
+
+        Raises: OSError where it has ended.
+        """
+        socket.send_fds(self.to_child, [json.dumps(request).encode()], descriptors[1:])
+        socket.send_fds(self.to_warden, [b"!"], descriptors[:1])
+
+    def close(self) -> None:
+        """Let go of it: it ends, unless it is a run's."""
+        self.to_warden.close()
+        self.to_child.close()
+
+
 class Template:
-    """Forks a warden, with a job's process below it, for each request."""
+    """Has a warden, with a job's process below it, for each request."""
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link
@@ -43,6 +69,7 @@ class Template:
         settings = Settings.model_construct(jobs=tuple(options["jobs"]), environment=options["environment"])
         self._catalog = Catalog(settings, executors=options["executors"])
         self._wardens: set[int] = set()
+        self._spare: Spare | None = None
         self._ended = watch_children()
         lineage.adopt_orphans()
 
@@ -55,14 +82,18 @@ class Template:
         gc.collect()
         # What is there now stays: a collection in a child would write to, and so copy, all its pages.
         gc.freeze()
+        self._spare = self._fork()
         self._link.send(json.dumps({"ready": os.getpid()}).encode())
         while not self._catalog.stale():
-            for source, _ in poll.poll(WATCH_SECONDS * 1000):
+            ready = poll.poll((WATCH_SECONDS if self._spare else SPARE_SECONDS) * 1000)
+            for source, _ in ready:
                 if source == ended:
                     rest(ended)
                 elif not self._answer():
                     return
             self._reap()
+            if not ready and self._spare is None:
+                self._spare = self._fork()
 
     def _answer(self) -> bool:
         try:
@@ -90,24 +121,39 @@ class Template:
         chosen = {} if request.get("argv") else dataclasses.asdict(job.rules.limits)
         own = {name: value for name, value in chosen.items() if value is not None}
         limits = {**request["limits"], **own}
-        warden = os.fork()
-        if warden == 0:
-            self._become_warden(request, job, limits, descriptors)
-        self._wardens.add(warden)
+        warden = self._assign({**request, "limits": limits}, descriptors)
         grace = request["grace"] if job.rules.grace is None else job.rules.grace
         facts = {"injected": sorted(job.injected), "is_async": job.is_async, "secrets": job.secrets}
         return {"warden": warden, "limits": limits, "grace": grace, **facts}
 
-    def _become_warden(
-        self, request: dict[str, Any], job: Job, limits: dict[str, float], descriptors: list[int]
-    ) -> NoReturn:
-        try:
-            self._link.close()
-            unwatch_children(self._ended)
-            link = socket.socket(fileno=descriptors[0])
-            guard(link, descriptors[1:], lambda: _become_job(request, job, limits, descriptors[1:]))
-        finally:
-            os._exit(1)
+    def _assign(self, request: dict[str, Any], descriptors: list[int]) -> int:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            with contextlib.closing(spare), suppress(OSError):
+                spare.assign(request, descriptors)
+                return spare.warden
+        # There is none at the moment, or somebody has killed it.
+        with contextlib.closing(self._fork()) as made:
+            made.assign(request, descriptors)
+            return made.warden
+
+    def _fork(self) -> Spare:
+        (warden_end, to_warden), (child_end, to_child) = (
+            socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)
+        )
+        warden = os.fork()
+        if warden == 0:
+            try:
+                for each in (self._link, to_warden, to_child):
+                    each.close()
+                unwatch_children(self._ended)
+                guard(warden_end, child_end, lambda: _become_job(child_end, self._catalog))
+            finally:
+                os._exit(1)
+        warden_end.close()
+        child_end.close()
+        self._wardens.add(warden)
+        return Spare(warden, to_warden, to_child)
 
     def _reap(self) -> None:
         with suppress(ChildProcessError):
@@ -127,30 +173,36 @@ class Template:
                 os.kill(stray, signal.SIGKILL)
 
 
-def _become_job(request: dict[str, Any], job: Job, limits: dict[str, float], descriptors: list[int]) -> NoReturn:
-    """In the child: put its descriptors in their places, and run the job or another program.
+def _become_job(assigned: socket.socket, catalog: Catalog) -> NoReturn:
+    """In the child: wait for a run, put its descriptors in their places, and run the job or another program.
 
-    Those that job files have opened stay as they are.
+    Descriptors that job files have opened stay as they are.
     """
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        # Where memory ends, runs end before the store and the servers.
+        file.write("500")
+    process = JobProcess()
+    request, descriptors, _, _ = socket.recv_fds(assigned, REQUEST_BYTES, DESCRIPTORS)
+    if not request:
+        os._exit(0)
+    assigned.close()
     control, out, err = descriptors
     for place, each in ((1, out), (2, err)):
         os.dup2(each, place)
         os.close(each)
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        # Where memory ends, runs end before the store and the servers.
-        file.write("500")
-    argv = request.get("argv")
-    if argv:
+    told = json.loads(request)
+    if argv := told.get("argv"):
         # Such a program sets its own limits, and ends with what it runs: signals are for that.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.dup2(control, CONTROL_FD)
         os.set_inheritable(CONTROL_FD, True)
-        os.chdir(request["cwd"])
-        os.execve(argv[0], argv, request["env"])  # noqa: S606 - what the supervisor asks for
-    limit(limits)
-    job_child.main(socket.socket(fileno=control), job)
+        os.chdir(told["cwd"])
+        os.execve(argv[0], argv, told["env"])  # noqa: S606 - what the supervisor asks for
+    os.set_inheritable(control, False)
+    limit(told["limits"])
+    process.run(socket.socket(fileno=control), catalog.get(told["job"]))
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import resource
 import select
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -98,8 +98,8 @@ class Warden:
                 os.killpg(self._child, number)
 
 
-def guard(link: socket.socket, theirs: Sequence[int], work: Callable[[], NoReturn]) -> NoReturn:
-    """Become the warden of a new child, which calls `work`; descriptors that are `theirs` are the child's alone."""
+def guard(assigned: socket.socket, child_end: socket.socket, work: Callable[[], NoReturn]) -> NoReturn:
+    """Become the warden of a new child, which calls `work`; `assigned` brings the supervisor's link, or ends."""
     lineage.adopt_orphans()
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -108,21 +108,25 @@ def guard(link: socket.socket, theirs: Sequence[int], work: Callable[[], NoRetur
     parent = os.getpid()
     child = os.fork()
     if child == 0:
-        _become_child(link, parent, ended)
+        assigned.close()
+        _become_child(parent, ended)
         work()
-    for each in theirs:
-        os.close(each)
-    with suppress(OSError):
-        link.send(json.dumps({"child": child}).encode())
-    Warden(link, child, ended[0]).watch()
+    child_end.close()
+    said, descriptors, _, _ = socket.recv_fds(assigned, COMMAND_BYTES, 1)
+    assigned.close()
+    if not said:
+        # The template has ended, or needs it no more.
+        lineage.end_all_below_here()
+        os._exit(0)
+    os.set_inheritable(descriptors[0], False)
+    Warden(socket.socket(fileno=descriptors[0]), child, ended[0]).watch()
     os._exit(0)
 
 
-def _become_child(link: socket.socket, parent: int, ended: tuple[int, int]) -> None:
+def _become_child(parent: int, ended: tuple[int, int]) -> None:
     lineage.die_with_parent(parent)
     os.setsid()
     unwatch_children(ended)
-    link.close()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)

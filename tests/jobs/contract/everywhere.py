@@ -185,8 +185,9 @@ def asleep(*, ignore: str = "", seconds: float = 600.0):
 @everywhere("process", "celery")
 def family(*, orphan: bool = False):
     """Have a child, one that is in a session of its own and holds the pipes, and one that was forked."""
-    code = "import os, time; print('detached', os.getpid(), flush=True); time.sleep(600)"
-    subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    reader, writer = os.pipe()
+    code = f"import os, time; print('detached', os.getpid(), flush=True); os.write({writer}, b'!'); time.sleep(600)"
+    subprocess.Popen([sys.executable, "-c", code], start_new_session=True, pass_fds=[writer])
     subprocess.Popen(["sleep", "600"])
     if os.fork() == 0:
         if os.fork() == 0:
@@ -194,9 +195,11 @@ def family(*, orphan: bool = False):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             print("forked", os.getpid())
+            os.write(writer, b"!")
             time.sleep(600)
         os._exit(0)
-    time.sleep(0.5)
+    os.read(reader, 1)
+    os.read(reader, 1)
     print("family", os.getpid())
     if not orphan:
         time.sleep(600)
