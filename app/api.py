@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 from flask import Blueprint, Flask, Response, current_app, g, request, url_for
 from pydantic import BaseModel
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from app import api_models as models
 from app import api_output, callers, history, messages, openapi
@@ -126,8 +126,9 @@ def kill(run_id: str) -> Response:
 def give_input(run_id: str) -> Response:
     """Give a run the line that it asks for, or the end of all input."""
     asked(models.NoOptions)
-    line = messages.line(sent(models.InputBody).model_dump())
-    return _run(console().give_input(g.user, run_id, line))
+    line = sent(models.InputBody).line
+    checked = None if line is None else messages.line({"line": line})
+    return _run(console().give_input(g.user, run_id, checked))
 
 
 @bp.get("/runs/<run_id>/search")
@@ -135,9 +136,10 @@ def give_input(run_id: str) -> Response:
 def search(run_id: str) -> Response:
     """Find lines of a run's output."""
     query = asked(models.SearchQuery)
+    run = console().run(g.user, run_id)
     found = console().search(
         g.user,
-        run_id,
+        run.id,
         Query(query.text, query.pattern, ignore_case=query.ignore_case),
         after=query.after,
         backwards=query.backwards,
@@ -206,8 +208,12 @@ def sent(model: type[M]) -> M:
     """
     if request.mimetype != "application/json":
         raise UnsupportedMediaType
+    data = request.get_data(cache=False)
+    if len(data) >= current_app.config["MAX_CONTENT_LENGTH"]:
+        # Of a body whose length nobody told no more than this is read.
+        raise RequestEntityTooLarge
     try:
-        value = msgspec.json.decode(request.get_data(cache=False))
+        value = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         raise BadRequest("The body is no JSON.") from None
     return models.checked(model, value)

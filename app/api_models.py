@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError
 
 from app.errors import BadRequest
+from app.lookup import MOST_MATCHES
 from app.matching import QUERY_CHARACTERS
+from app.messages import LINE_LENGTH
 from app.model import Status
 from app.rights import Scope
 
 MOST_BYTES = 10**18
 MOST_RUNS = 200
 KEY = r"^[\x21-\x7e]{1,128}$"
+# Eight bytes in base64.
+CURSOR = r"^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$"
 RUN_ID = r"^[A-Za-z0-9_-]{22}$"
 
 
@@ -30,7 +34,12 @@ def _yes_no(value: object) -> object:
     return choices.get(value, value)
 
 
-Whole = Annotated[int, BeforeValidator(_digits)]
+# The bounds come first: beside them a description of the type is made, which the check before would hide.
+Whole = Annotated[int, Field(ge=0, le=MOST_BYTES), BeforeValidator(_digits)]
+Number = Annotated[int, Field(ge=1, le=MOST_BYTES), BeforeValidator(_digits)]
+Page = Annotated[int, Field(ge=1, le=MOST_RUNS), BeforeValidator(_digits)]
+Few = Annotated[int, Field(ge=1, le=MOST_MATCHES), BeforeValidator(_digits)]
+Beat = Annotated[int, Field(ge=1, le=300), BeforeValidator(_digits)]
 YesNo = Annotated[bool, BeforeValidator(_yes_no)]
 
 
@@ -49,18 +58,16 @@ class RunsQuery(Asked):
 
     job: str | None = Field(None, max_length=200, description="Runs of this job alone.")
     status: list[Status] = Field([], description="Runs with one of these statuses alone; may be given several times.")
-    limit: Whole = Field(50, ge=1, le=MOST_RUNS, description="Most runs in the answer.")
-    cursor: str | None = Field(
-        None, max_length=64, description="`next` of the answer before: the runs behind it.", examples=[]
-    )
+    limit: Page = Field(50, description="Most runs in the answer.")
+    cursor: str | None = Field(None, pattern=CURSOR, description="`next` of the answer before: the runs behind it.")
 
 
 class OutputQuery(Asked):
     """From where on, and how: at most one of `after`, `line`, `tail`, `time`."""
 
-    after: Whole | None = Field(None, ge=0, le=MOST_BYTES, description="From this byte on.")
-    line: Whole | None = Field(None, ge=1, le=MOST_BYTES, description="From this line on, counted from 1.")
-    tail: Whole | None = Field(None, ge=0, le=MOST_BYTES, description="The last so many lines.")
+    after: Whole | None = Field(None, description="From this byte on.")
+    line: Number | None = Field(None, description="From this line on, counted from 1.")
+    tail: Whole | None = Field(None, description="The last so many lines.")
     time: float | None = Field(
         None, allow_inf_nan=False, description="From what was printed at this moment on, in seconds since 1970."
     )
@@ -68,7 +75,7 @@ class OutputQuery(Asked):
         True, description="Go on until the run has ended; false: end where the output ends at the request."
     )
     stream: Literal["all", "out", "err"] = Field("all", description="Both outputs, or one of them.")
-    heartbeat: Whole = Field(15, ge=1, le=300, description="Seconds of silence after which a sign of life is sent.")
+    heartbeat: Beat = Field(15, description="Seconds of silence after which a sign of life is sent.")
 
 
 class SearchQuery(Asked):
@@ -76,10 +83,10 @@ class SearchQuery(Asked):
 
     text: str | None = Field(None, min_length=1, max_length=QUERY_CHARACTERS, description="Lines with this text.")
     pattern: str | None = Field(None, min_length=1, max_length=QUERY_CHARACTERS, description="Lines that match (RE2).")
-    after: Whole | None = Field(None, ge=0, le=MOST_BYTES, description="From this byte on, or before it.")
+    after: Whole | None = Field(None, description="From this byte on, or before it.")
     backwards: YesNo = Field(False, description="What is before `after`, newest line first.")
     ignore_case: YesNo = Field(False, description="Take A for a.")
-    limit: Whole = Field(100, ge=1, le=1000, description="Most lines in the answer.")
+    limit: Few = Field(100, description="Most lines in the answer.")
 
 
 class StartBody(Asked):
@@ -90,10 +97,13 @@ class StartBody(Asked):
 
 
 class InputBody(Asked):
-    """A line for a run that reads input, or the end of all input."""
+    """A line for a run that reads input."""
 
-    line: StrictStr | None = Field(None, description="The line without its end.")
-    eof: StrictBool = Field(False, description="There is no more input.")
+    line: StrictStr | None = Field(
+        max_length=LINE_LENGTH,
+        pattern=r"^[^\r\n]*$",
+        description="The line, without its end; null: there is no more input.",
+    )
 
 
 class Told(BaseModel):

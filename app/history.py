@@ -47,7 +47,6 @@ def _moment(cursor: str | None) -> float | None:
     try:
         moment: float = struct.unpack(">d", base64.b64decode(f"{cursor}=", altchars=b"-_", validate=True))[0]
     except (ValueError, struct.error):
-        moment = math.nan
-    if not math.isfinite(moment):
-        raise BadRequest("cursor: expected `next` of another answer")
-    return moment
+        raise BadRequest("cursor: expected `next` of another answer") from None
+    # Who makes a cursor up gets a page all the same, of what is before nothing.
+    return -math.inf if math.isnan(moment) else moment

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import select
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from app.stack import Stack
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 2.0
+LAST_WORDS_SECONDS = 0.2
+POLL_SECONDS = 0.01
 # A client whose network is gone without a word is found after 15 + 3 * 5 s also where nothing is sent.
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
 # What gunicorn calls the client's connection.
@@ -120,9 +123,12 @@ class Streams:
             stream.close()
 
     def close(self) -> None:
-        """End all; no more begin."""
+        """Begin no more, and end all that do not end by themselves at once, since their runs have ended."""
+        self._closing = True
+        deadline = time.monotonic() + LAST_WORDS_SECONDS
+        while self._streams and time.monotonic() < deadline:
+            self._stack.sleep(POLL_SECONDS)
         with self._guard:
-            self._closing = True
             ended = list(self._streams)
         for stream in ended:
             stream.close()

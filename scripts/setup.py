@@ -24,7 +24,13 @@ PYTHON = VENV / "bin" / "python"
 LOCKS = {"run": ["requirements.lock"], "dev": ["requirements.lock", "requirements-dev.lock"]}
 NPM_LOCK = "requirements-npm.lock"
 # Programs that tests need, and Debian's packages that bring them.
-DEBIAN = {"chromium": "chromium", "nginx": "nginx", "rabbitmq-server": "rabbitmq-server", "bwrap": "bubblewrap"}
+DEBIAN = {
+    "chromium": "chromium",
+    "curl": "curl",
+    "nginx": "nginx",
+    "rabbitmq-server": "rabbitmq-server",
+    "bwrap": "bubblewrap",
+}
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.api import Api, make_token
 from tests.integration.simulator_fixture import Simulator
 from tests.killable import Valkey
 from tests.serving import Page, Server, running_server
@@ -86,3 +87,9 @@ def page(server: Server, person: requests.Session) -> Iterator[Page]:
     yield opened
     opened.close()
     assert opened.gaps == []
+
+
+@pytest.fixture
+def api(server: Server, person: requests.Session) -> Api:
+    """A program with a token of that person's, with all scopes."""
+    return Api(server.url, make_token(server.url, person))
