@@ -37,8 +37,8 @@ def _renderers(browser: Browser) -> list[int]:
     return [each["id"] for each in found if each["type"] == "renderer"]
 
 
-def test_a_browser_that_slept_goes_on_where_it_was(visit: Visit, browser: Browser, tmp_path: Path) -> None:
-    """A page that stood still for longer than its connection lives lacks nothing afterwards, and has nothing twice."""
+def sleep_through(visit: Visit, browser: Browser, file: Path, seconds: int) -> None:
+    """A page stands still for so long; what its scripts are given afterwards goes on where they were."""
     page = visit("/jobs/witness")
     # What its scripts are given; the browser itself goes on receiving while they sleep.
     page.add_init_script(
@@ -48,27 +48,31 @@ def test_a_browser_that_slept_goes_on_where_it_was(visit: Visit, browser: Browse
         };"""
     )
     page.reload()
-    page.fill("#p-file", str(tmp_path / "file"))
-    page.fill("#p-seconds", "22")
+    page.fill("#p-file", str(file))
+    page.fill("#p-seconds", str(seconds + 8))
     page.click("#start")
     _wait_for_position(page, 500)
     renderers = _renderers(browser)
     try:
         for process in renderers:
             os.kill(process, signal.SIGSTOP)
-        time.sleep(14)
+        time.sleep(seconds)
     finally:
         for process in renderers:
             os.kill(process, signal.SIGCONT)
     _wait(page, "succeeded", 60)
     given = page.evaluate("window.given")
-    assert (
-        len([packet for packet in given if packet.startswith("0")]) == 2
-    )  # one connection before the sleep, one after
+    # One connection before the sleep, one after.
+    assert len([packet for packet in given if packet.startswith("0")]) == 2
     pieces = [json.loads(packet[2:])[1] for packet in given if packet.startswith('42["output"')]
     assert [piece["start"] for piece in pieces] == [0, *(piece["position"] for piece in pieces[:-1])]
-    assert "".join(piece["data"] for piece in pieces).encode() == (tmp_path / "file").read_bytes()
+    assert "".join(piece["data"] for piece in pieces).encode() == file.read_bytes()
     assert page.get_attribute("#log", "data-position") == str(pieces[-1]["position"])
+
+
+def test_a_browser_that_slept_goes_on_where_it_was(visit: Visit, browser: Browser, tmp_path: Path) -> None:
+    """A page that stood still for longer than its connection lives lacks nothing afterwards, and has nothing twice."""
+    sleep_through(visit, browser, tmp_path / "file", 14)
 
 
 def flood_the_page(page: Page, megabytes: int) -> None:
