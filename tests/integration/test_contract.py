@@ -199,8 +199,7 @@ def test_stop_ends_what_ignores_it(
 ) -> None:
     """SIGINT, then SIGTERM, then SIGKILL; each stage is told with the time of the next, and then nothing lives."""
     run = open_page.start(f"asleep_{executor}", ignore=ignore)
-    open_page.wait_for_text(run, "asleep")
-    process = int(open_page.text(run).split()[1])
+    process = int(open_page.wait_for_text(run, "\n").split()[1])
     open_page.call("stop_request", {"run": run})
     end = open_page.wait_for_end(run)
     assert (end["status"], end["signal"], end["exit_code"]) == expected
@@ -226,12 +225,12 @@ def test_kill_now_waits_for_nothing(open_page: Page, executor: str) -> None:
 def test_nothing_of_a_run_survives_it(open_page: Page, executor: str, *, orphan: bool) -> None:
     """Children in sessions of their own, which hold the pipes and ignore signals, end with the run and hold it not."""
     run = open_page.start(f"family_{executor}", orphan=orphan)
-    said = open_page.wait_for_text(run, "family")
+    open_page.wait_for_text(run, "family")
     if not orphan:
         open_page.call("stop_request", {"run": run})
     end = open_page.wait_for_end(run, 20)
     assert end["status"] == ("succeeded" if orphan else "stopped")
-    family = [int(number) for number in re.findall(r"(?:detached|forked|family) (\d+)", said)]
+    family = [int(number) for number in re.findall(r"(?:detached|forked|family) (\d+)", open_page.text(run))]
     assert len(family) == 3
     assert all(gone(process) for process in family)
 
