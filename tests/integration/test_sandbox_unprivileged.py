@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests import unprivileged
+from tests.levels import LEVELS, system_calls
 
 PROGRAM = """
 import json, os, subprocess, sys, time
@@ -26,7 +27,9 @@ print(os.getpriority(0, neighbour.pid) == os.getpriority(0, 0))
 neighbour.kill()
 """
 
-TRIES = """
+TRIES = (
+    f"CALLS = {system_calls('tgkill', 'ptrace', 'shmget')!r}"
+    + """
 import ctypes, os, resource, signal
 libc = ctypes.CDLL(None, use_errno=True)
 def attempt(name, what):
@@ -47,9 +50,9 @@ for process in (neighbour, server):
     attempt("descriptors", lambda: os.listdir(f"/proc/{process}/fd"))
     attempt("signal", lambda: os.kill(process, 0))
     attempt("kill", lambda: os.kill(process, signal.SIGKILL))
-    attempt("tgkill", lambda: call(234, process, process, 9))
+    attempt("tgkill", lambda: call(CALLS['tgkill'], process, process, 9))
     attempt("pidfd", lambda: signal.pidfd_send_signal(os.pidfd_open(process), signal.SIGKILL))
-    attempt("ptrace", lambda: call(101, 16, process, 0, 0))
+    attempt("ptrace", lambda: call(CALLS['ptrace'], 16, process, 0, 0))
     attempt("prlimit", lambda: resource.prlimit(process, resource.RLIMIT_NOFILE, (3, 3)))
     attempt("priority", lambda: os.setpriority(os.PRIO_PROCESS, process, 19))
     attempt("affinity", lambda: os.sched_setaffinity(process, {0}))
@@ -58,11 +61,12 @@ attempt("user's priority", lambda: os.setpriority(os.PRIO_USER, os.getuid(), 19)
 for place in ("/", "/tmp/..", "/usr", "/etc", "/root", "/work"):
     attempt("chmod", lambda: os.chmod(place, 0o777))
     attempt("utime", lambda: os.utime(place))
-attempt("shared memory", lambda: call(29, 1234, 4096, 0o1666) if not inside else 1 / 0)
+attempt("shared memory", lambda: call(CALLS['shmget'], 1234, 4096, 0o1666) if not inside else 1 / 0)
 attempt("unshare", lambda: libc.unshare(0x10000000) and 1 / 0)
 attempt("root", lambda: os.setuid(0) if not inside else 1 / 0)
 print("done")
 """
+)
 
 BOMB = """
 import os, time
@@ -80,7 +84,7 @@ os.killpg(0, signal.SIGKILL)
 """
 
 
-@pytest.mark.parametrize("level", ["full", "landlock"])
+@pytest.mark.parametrize("level", LEVELS)
 def test_a_server_without_rights_isolates_as_well(level: str) -> None:
     """Processes of the same user cannot be read, signalled, slowed down or limited; files' rights stay."""
     done = unprivileged.run(PROGRAM, level, TRIES, "32")
@@ -90,7 +94,7 @@ def test_a_server_without_rights_isolates_as_well(level: str) -> None:
     assert "neighbour None True True" in done.stdout
 
 
-@pytest.mark.parametrize("level", ["full", "landlock"])
+@pytest.mark.parametrize("level", LEVELS)
 def test_a_server_without_rights_bounds_processes(level: str) -> None:
     """A fork bomb ends at the limit, though its user has other processes."""
     done = unprivileged.run(PROGRAM, level, BOMB, "16")
@@ -99,7 +103,7 @@ def test_a_server_without_rights_bounds_processes(level: str) -> None:
     assert "neighbour None" in done.stdout
 
 
-@pytest.mark.parametrize("level", ["full", "landlock", "limits"])
+@pytest.mark.parametrize("level", [*LEVELS, "limits"])
 def test_nothing_is_left_of_a_server_without_rights(level: str) -> None:
     """Its folder goes, whatever the code did to it."""
     source = "import os\nos.mkdir('d')\nopen('d/f', 'w').write('x')\ntry: os.chmod('d', 0)\nexcept OSError: pass\n"

@@ -11,12 +11,13 @@ import pytest
 import requests
 
 from tests.integration.simulator_fixture import Simulator
+from tests.levels import LEVELS
 from tests.server_fixture import settings_for
 from tests.serving import Page, Server, running_server
 from tests.waiting import wait_until
 
 
-@pytest.fixture(scope="module", params=["full", "landlock"])
+@pytest.fixture(scope="module", params=LEVELS)
 def site(
     request: pytest.FixtureRequest, _shared_simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
