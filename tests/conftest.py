@@ -14,6 +14,8 @@ pytest_plugins = [
     "tests.integration.simulator_fixture",
     "tests.integration.stack_fixture",
     "tests.integration.store_fixture",
+    "tests.integration.credential_nodes",
+    "tests.integration.visitor",
     "tests.killable",
     "tests.server_fixture",
     "tests.brokers",

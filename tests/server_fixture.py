@@ -29,6 +29,8 @@ def settings_for(valkey: Path, simulator: Simulator, folder: Path) -> dict[str, 
         "KEY_DIR": str(folder),
         "ARCHIVE_DIR": str(folder / "archive"),
         "JOBS": f"jobs,{JOBS}",
+        # A test may press Start more often in a minute than people do.
+        "USER_STARTS": "100000",
     }
 
 

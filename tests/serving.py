@@ -108,6 +108,12 @@ class Page:
         run_id: str = answer["run"]["id"]
         return run_id
 
+    def complete(self, job: str = "lines", **params: Any) -> str:
+        """Start a job and wait for its end; the run's id."""
+        run = self.start(job, **params)
+        self.wait_for_end(run)
+        return run
+
     def watch(self, run: str, after: int = 0) -> Any:
         """Watch a run; the acknowledgement."""
         self.positions[run] = after

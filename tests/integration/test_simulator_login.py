@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -12,7 +11,7 @@ import pytest
 import requests
 from authlib.integrations.requests_client import OAuth2Session
 
-from tests.integration.simulator_fixture import Simulator, running_simulator
+from tests.integration.simulator_fixture import Simulator
 
 REDIRECT = "http://localhost:5000/redirect"
 QUERY = {
@@ -22,6 +21,8 @@ QUERY = {
     "scope": "spark:all spark:kms",
     "state": "a b&c",
 }
+
+
 # The pair of RFC 7636, appendix B.
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
@@ -291,27 +292,3 @@ def test_the_consent_page_works_below_a_prefix(start_simulator: Callable[..., Si
     simulator = start_simulator("--public-url", "http://localhost:5000/webex/v1")
     form = re.findall(r"<form[^>]*>", requests.get(_url(simulator), timeout=10).text)
     assert form == ['<form method="post">']
-
-
-def test_logins_outlive_a_restart_where_a_file_keeps_them(tmp_path: Path) -> None:
-    """With --state the tokens of an earlier life are good, a revoked one is not, and the file is its owner's alone."""
-    file = tmp_path / "state.json"
-    with running_simulator("--state", str(file)) as first:
-        kept, revoked = (_redeem(first, _code(first)).json() for _ in range(2))
-        form = {"token": revoked["refresh_token"], "client_id": "C1", "client_secret": "secret"}
-        assert requests.post(first.url + "/revoke", data=form, timeout=10).ok
-    assert file.stat().st_mode & 0o777 == 0o600
-    with running_simulator("--state", str(file)) as second:
-        for tokens, status in ((kept, 200), (revoked, 401)):
-            assert _me(second, tokens["access_token"]).status_code == status
-        renewed = _refresh(second, kept["refresh_token"])
-        assert renewed.ok, renewed.text
-
-
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"grants": 5}', '{"grants": [{}], "access": {}, "refresh": {}}'])
-def test_a_senseless_state_file_is_passed_over(tmp_path: Path, content: str) -> None:
-    """The stand-in starts without the logins that it cannot read."""
-    file = tmp_path / "state.json"
-    file.write_text(content)
-    with running_simulator("--state", str(file)) as simulator:
-        assert requests.get(simulator.url + "/people/me", timeout=10).status_code == 401

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 import requests
 
 from tests.integration.simulator_fixture import Simulator
+from tests.serving import Server
 
 
 class Visitor(requests.Session):
@@ -53,3 +55,25 @@ def query(url: str) -> dict[str, str]:
     found = parse_qs(urlsplit(url).query, strict_parsing=True)
     assert all(len(values) == 1 for values in found.values())
     return {name: values[0] for name, values in found.items()}
+
+
+@pytest.fixture
+def visitor(server: Server, simulator: Simulator, valkey_url: str) -> Visitor:
+    """Somebody new, whom the emptied store knows nothing of."""
+    return Visitor(server.url, simulator)
+
+
+@pytest.fixture
+def second(server: Server, simulator: Simulator) -> Visitor:
+    """Another browser."""
+    return Visitor(server.url, simulator)
+
+
+def decent(answer: requests.Response, status: int) -> None:
+    """An error page for people: a sentence, a way on, the headers of every page, and nothing of our insides."""
+    assert answer.status_code == status, answer.text
+    assert "Log in again" in answer.text
+    assert 'href="/login?next=' in answer.text
+    assert "Traceback" not in answer.text
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["Cache-Control"] == "no-store"

@@ -17,7 +17,7 @@ from app.lookup import Lookup, Place
 from app.matching import OVERLAP_BYTES, PIECE_BYTES, Query, nth_newline
 from app.model import Kind, Record, Run, Status, User
 from app.output import Output
-from app.plain import PlainText, is_plain, plain
+from app.plain import plain
 from app.stack import ThreadingStack
 
 RED, END = b"\x1b[1;31m", b"\x1b[0m"
@@ -298,33 +298,3 @@ def test_newlines_are_counted(data: bytes, count: int) -> None:
     """The newline number N is the Nth one of all."""
     found = [-1, *(index for index, byte in enumerate(data) if byte == 10)]
     assert nth_newline(data, count) == (found[count] if count < len(found) else len(data))
-
-
-SEQUENCES = ["a", "é", "\n", "\r\n", "\x1b[31m", "\x1b[38;5;1m", "\x1b]0;title\x07", "\x1b]8;;url\x1b\\", "\x1b(B",
-             "\x1b", "[1", "\x07", "\x00", "\x9b1m", "\x85", "\t", "\r", "\x1b[", "]x"]  # fmt: skip
-
-
-@given(st.lists(st.sampled_from(SEQUENCES), max_size=40), st.integers(1, 5))
-@settings(max_examples=300, deadline=None)
-def test_plain_text_comes_out_alike_in_pieces(parts: list[str], size: int) -> None:
-    """However text is cut, what is left of it is the same, has no control characters, and as many lines."""
-    whole = "".join(parts)
-    stream = PlainText()
-    pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
-    text = "".join(stream.take(piece.encode()) for piece in pieces) + stream.end()
-    assert text == plain(whole)
-    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", text)
-    assert text.count("\n") == whole.count("\n")
-    assert not is_plain(whole.encode()) or text == whole
-
-
-def test_nothing_that_is_shown_is_swallowed() -> None:
-    """A sequence that never ends takes its ESC alone with it."""
-    assert plain("a\x1b]0;never ends\nb\x1b[12\nc\x1bPq" + "x" * 5000) == "a0;never ends\nb12\ncq" + "x" * 5000
-    assert plain("\x1b[31mred\x1b[0m \x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\") == "red link"
-
-
-def test_a_huge_unfinished_line_is_passed_on() -> None:
-    """Plain text does not wait for a line's end without bound."""
-    stream = PlainText()
-    assert len(stream.take(b"x" * 100_000)) == 100_000
