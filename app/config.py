@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
-from app.addresses import BrokerHost, BrokerUrl, Host, HttpUrl, Origin, RedirectUrl, RedisUrl
+from app.addresses import BrokerHost, BrokerUrl
 from app.errors import ConfigError
 from app.misread import check_file, sentence
+from app.server_settings import ServerSettings, number
 
 ENV_FILE = Path("webexintegration.env")
 # Where container engines put secrets: a file for each setting, by its name in lower case.
@@ -21,19 +22,7 @@ SHORTEST_SECRET = 16
 SHORTEST_HIDDEN = 10
 
 
-def _own_redirect(data: dict[str, Any]) -> str:
-    return f"http://localhost:{data.get('port', 5000)}/redirect"
-
-
-def _log_format(data: dict[str, Any]) -> Literal["text", "json"]:
-    return "json" if data.get("environment") == "production" else "text"
-
-
-def _number(default: float, low: float, high: float, unit: str, description: str) -> Any:
-    return Field(default, ge=low, le=high, description=description, json_schema_extra={"unit": unit})
-
-
-class Settings(BaseSettings):
+class Settings(ServerSettings, BaseSettings):
     """Every setting by its name in the environment, in upper case; `docs/settings.md` is made from the descriptions."""
 
     model_config = SettingsConfigDict(
@@ -45,110 +34,56 @@ class Settings(BaseSettings):
         validate_default=False,
     )
 
-    # Server
-    environment: Literal["development", "production"] = Field(
-        "development", description="`production` starts only with keys, a store and a login provider of its own."
-    )
-    host: Host = Field("127.0.0.1", description="Address to listen on.")
-    port: int = _number(5000, 1, 65535, "", "TCP port to listen on.")
-    async_stack: Literal["eventlet", "threading"] = Field("eventlet", description="How the web server waits.")
-    max_connections: int = _number(
-        2000, 10, 100_000, "connections", "Most connections at one time; more are answered with 503."
-    )
-    user_sockets: int = _number(100, 1, 100_000, "connections", "Most open pages of one user at one time.")
-    threads: int = _number(
-        200, 4, 10_000, "threads", "Threads that answer, with `ASYNC_STACK=threading`; an open page holds one."
-    )
-    log_format: Literal["text", "json"] = Field(
-        default_factory=_log_format, description="How the log is written; empty: `json` in production, else `text`."
-    )
-    watchdog_seconds: float = _number(
-        2.0, 0.1, 3600, "seconds", "The log says what holds the web server up for longer than this."
-    )
-    # Login
-    client_id: str = Field("", description="OAuth client id of the integration; empty: the local stand-in is used.")
-    client_secret: SecretStr = Field(SecretStr(""), description="OAuth client secret of the integration.")
-    redirect_uri: RedirectUrl = Field(
-        default_factory=_own_redirect,
-        description="OAuth redirect URI; also the address that visitors use. Empty: `http://localhost:PORT/redirect`.",
-    )
-    scope: str = Field("spark:all spark:kms", description="OAuth scopes, separated by spaces.")
-    provider_name: str = Field("Webex", description="The provider's name, as pages show it.")
-    provider_url: HttpUrl = Field("https://webexapis.com/v1", description="The provider as this server reaches it.")
-    provider_public_url: HttpUrl = Field("", description="The same as browsers reach it; empty: `PROVIDER_URL`.")
-    stand_in_url: HttpUrl = Field(
-        "", description="A running stand-in, used while `CLIENT_ID` is empty; empty: `python -m app` starts one."
-    )
-    stand_in_public_url: HttpUrl = Field("", description="The same as browsers reach it; empty: `STAND_IN_URL`.")
-    revocation_url: HttpUrl = Field("", description="RFC 7009 revocation address, asked at logout; empty: none.")
-    allowed_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
-        (), description="Origins that may open the websocket, separated by commas; empty: that of `REDIRECT_URI`."
-    )
-    session_hours: int = _number(12, 1, 24 * 30, "hours", "How long a login lasts without use.")
-    secret_key: SecretStr = Field(SecretStr(""), description="Signs what browsers send back; empty: made in `KEY_DIR`.")
-    token_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        (), description="Fernet keys that encrypt tokens, newest first, by commas; empty: made in `KEY_DIR`."
-    )
-    key_dir: Path = Field(Path("instance"), description="Folder for keys that are made at the first start.")
-    # Store
-    redis_url: RedisUrl = Field("", description="`redis://`, `rediss://` or `unix://`; empty: an embedded Valkey.")
-    redis_password: SecretStr = Field(SecretStr(""), description="Password of that server; one in `REDIS_URL` wins.")
-    redis_timeout: float = _number(5.0, 0.1, 60, "seconds", "Most time for one Redis command.")
-    redis_connections: int = _number(64, 4, 10_000, "connections", "Most Redis connections for commands.")
-    data_dir: Path = Field(Path("redis_data"), description="Folder where the embedded Valkey keeps runs and output.")
-    data_megabytes: int = _number(
-        1024, 16, 1_048_576, "megabytes", "Most memory of the embedded Valkey; then Start is refused."
-    )
     # Jobs
     jobs: Annotated[tuple[str, ...], NoDecode] = Field(
         ("jobs",), description="Folders and modules with jobs, separated by commas."
     )
-    stop_grace: int = _number(
+    stop_grace: int = number(
         3, 1, 600, "seconds", "Time that runs have to end when the server is told to stop; then they are lost."
     )
-    stage_seconds: float = _number(
+    stage_seconds: float = number(
         3,
         0.05,
         600,
         "seconds",
         "Time of each stage of Stop, from asking on to what cannot be ignored.",
     )
-    node_runs: int = _number(100, 1, 10_000, "runs", "Most runs of a web process at one time; more of them wait.")
-    runner_runs: int = _number(100, 1, 10_000, "runs", "Most runs of a runner at one time; more of them wait.")
-    user_runs: int = _number(
+    node_runs: int = number(100, 1, 10_000, "runs", "Most runs of a web process at one time; more of them wait.")
+    runner_runs: int = number(100, 1, 10_000, "runs", "Most runs of a runner at one time; more of them wait.")
+    user_runs: int = number(
         50, 0, 100_000, "runs", "Most runs of one user at one time; more of them wait. 0: any number."
     )
-    user_queued: int = _number(100, 1, 100_000, "runs", "Most runs of one user that wait in a queue; more are refused.")
-    queue_runs: int = _number(1000, 1, 100_000, "runs", "Most runs that wait in a queue; more are refused.")
-    user_starts: int = _number(600, 1, 1_000_000, "starts", "Most starts of one user in a minute; more are refused.")
-    limit_seconds: float = _number(
+    user_queued: int = number(100, 1, 100_000, "runs", "Most runs of one user that wait in a queue; more are refused.")
+    queue_runs: int = number(1000, 1, 100_000, "runs", "Most runs that wait in a queue; more are refused.")
+    user_starts: int = number(600, 1, 1_000_000, "starts", "Most starts of one user in a minute; more are refused.")
+    limit_seconds: float = number(
         86_400,
         0,
         31_536_000,
         "seconds",
         "Most time of a run, where its job says nothing else; 0: no limit.",
     )
-    limit_cpu_seconds: float = _number(
+    limit_cpu_seconds: float = number(
         0, 0, 31_536_000, "seconds", "Most computing of a run in a process, as before; 0: no limit."
     )
-    limit_memory_megabytes: float = _number(
+    limit_memory_megabytes: float = number(
         2048, 0, 16_777_216, "megabytes", "Most memory of all processes of such a run together; 0: no limit."
     )
-    limit_processes: int = _number(
+    limit_processes: int = number(
         200, 0, 1_000_000, "", "Most processes and threads of such a run at one time; 0: no limit."
     )
-    limit_files: int = _number(1024, 0, 1_000_000, "files", "Most open files of each of its processes; 0: no limit.")
-    limit_output_megabytes: float = _number(
+    limit_files: int = number(1024, 0, 1_000_000, "files", "Most open files of each of its processes; 0: no limit.")
+    limit_output_megabytes: float = number(
         0, 0, 16_777_216, "megabytes", "Most output of such a run, which then ends; 0: no limit."
     )
-    runner_grace: float = _number(
+    runner_grace: float = number(
         10, 0, 86_400, "seconds", "Time that a runner's runs may go on after it was told to end; then they are stopped."
     )
     # Celery
     broker_host: BrokerHost = Field(
         "", description="RabbitMQ for jobs with `executor=celery`; without it or `BROKER_URL` these do not start."
     )
-    broker_port: int = _number(5672, 1, 65535, "", "TCP port of that RabbitMQ.")
+    broker_port: int = number(5672, 1, 65535, "", "TCP port of that RabbitMQ.")
     broker_user: str = Field("guest", description="User at the broker.")
     broker_password: SecretStr = Field(
         SecretStr(""),
@@ -158,11 +93,11 @@ class Settings(BaseSettings):
         "",
         description="Another broker than `BROKER_HOST`: `amqp://`, `amqps://`, `redis://`, `rediss://` or `unix://`.",
     )
-    worker_runs: int = _number(4, 1, 1000, "runs", "Most runs of a Celery worker at one time.")
-    worker_grace: float = _number(
+    worker_runs: int = number(4, 1, 1000, "runs", "Most runs of a Celery worker at one time.")
+    worker_grace: float = number(
         10, 0, 86_400, "seconds", "Time that a worker's runs may go on after it was told to end; then they are stopped."
     )
-    worker_deaf_seconds: float = _number(
+    worker_deaf_seconds: float = number(
         60, 1, 86_400, "seconds", "A worker that hears nothing for so long though runs wait for it ends (exit code 3)."
     )
     # Typed code
@@ -181,36 +116,36 @@ class Settings(BaseSettings):
     sandbox_minimum: Literal["full", "landlock", "limits", "none"] = Field(
         "landlock", description="Typed code is refused where the wall that is reached is weaker than this."
     )
-    code_seconds: float = _number(3600, 1, 604_800, "seconds", "Most time for a run of typed code.")
-    code_cpu_seconds: int = _number(600, 1, 604_800, "seconds", "Most computing of each of its processes.")
-    code_memory_megabytes: int = _number(512, 64, 1_048_576, "megabytes", "Most memory of such a run.")
-    code_disk_megabytes: float = _number(64, 1, 1_048_576, "megabytes", "Most in its folder, which goes when it ends.")
-    code_processes: int = _number(64, 4, 10_000, "processes", "Most processes and threads of such a run.")
+    code_seconds: float = number(3600, 1, 604_800, "seconds", "Most time for a run of typed code.")
+    code_cpu_seconds: int = number(600, 1, 604_800, "seconds", "Most computing of each of its processes.")
+    code_memory_megabytes: int = number(512, 64, 1_048_576, "megabytes", "Most memory of such a run.")
+    code_disk_megabytes: float = number(64, 1, 1_048_576, "megabytes", "Most in its folder, which goes when it ends.")
+    code_processes: int = number(64, 4, 10_000, "processes", "Most processes and threads of such a run.")
     # Output
-    record_bytes: int = _number(65_536, 1024, 1_048_576, "bytes", "Most output in one record.")
-    pipe_bytes: int = _number(
+    record_bytes: int = number(65_536, 1024, 1_048_576, "bytes", "Most output in one record.")
+    pipe_bytes: int = number(
         4_194_304, 65_536, 1 << 30, "bytes", "Output that may wait for the log; beyond it the job waits."
     )
-    hot_megabytes: float = _number(
+    hot_megabytes: float = number(
         16, 0.25, 65_536, "megabytes", "Newest output of a run that Redis holds; older output goes to the archive."
     )
-    run_megabytes: float = _number(
+    run_megabytes: float = number(
         256, 0.5, 1_048_576, "megabytes", "Most output kept of a run: half of it from the beginning, half from the end."
     )
     archive_dir: str = Field(
         "", description="Folder for older output, the same for all servers of one store; empty: `DATA_DIR/archive`."
     )
-    archive_minutes: float = _number(
+    archive_minutes: float = number(
         10, 0, 10_080, "minutes", "Time after a run's end until the rest of its output goes to the archive."
     )
-    keep_days: float = _number(30, 0, 36_500, "days", "How long an ended run is kept, with its output; 0: for ever.")
-    keep_runs: int = _number(
+    keep_days: float = number(30, 0, 36_500, "days", "How long an ended run is kept, with its output; 0: for ever.")
+    keep_runs: int = number(
         1000, 0, 1_000_000, "runs", "Most runs kept of each user; the oldest that ended go first; 0: all."
     )
-    search_seconds: float = _number(
+    search_seconds: float = number(
         2.0, 0.1, 60, "seconds", "Most time for one answer to a search; the next one goes on."
     )
-    window_bytes: int = _number(1_048_576, 65_536, 1 << 30, "bytes", "Output sent to a viewer before it acknowledges.")
+    window_bytes: int = number(1_048_576, 65_536, 1 << 30, "bytes", "Output sent to a viewer before it acknowledges.")
     compression: Literal["off", "on"] = Field(
         "off", description="Compress what websockets carry: less traffic on a slow network, and slower for everybody."
     )
