@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -26,3 +28,10 @@ def memory_of(process: int) -> int:
     """What a process holds in memory now, in bytes."""
     pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def limit_files(processes: Iterable[int], size: int) -> None:
+    """No file of these processes may grow beyond `size` bytes: their disk is full; RLIM_INFINITY: there is room."""
+    for process in processes:
+        _, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (size, hard))

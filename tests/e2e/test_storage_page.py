@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from tests.killable import Valkey
-from tests.serving import running_server
+from tests.processes import limit_files
+from tests.serving import Server, running_server
 
 
 def test_the_banner_comes_and_goes(visit: Callable[..., Page], valkey: Valkey, store_settings: dict[str, Any]) -> None:
@@ -49,3 +51,31 @@ def test_a_page_whose_connection_breaks_meanwhile_says_why(
         expect(banner).to_contain_text("The storage is full")
         client.config_set("maxmemory", 0)
         expect(banner).to_be_hidden()
+
+
+def test_an_archive_in_trouble_is_told_and_start_works(
+    visit: Callable[..., Page], start_server: Callable[..., Server]
+) -> None:
+    """The page says that the archive cannot be written, and does not call the storage away: short runs go on."""
+    server = start_server(HOT_MEGABYTES="1")
+    limit_files(server.processes, 1)
+    page = visit("/jobs/flood", url=server.url)
+    banner = page.locator("#storage")
+    page.fill("#p-megabytes", "12")
+    page.click("#start")
+    expect(banner).to_contain_text(
+        "The archive cannot be written: File too large. What is printed is kept", timeout=20_000
+    )
+    expect(banner).to_contain_text("Since ")
+    expect(banner).not_to_contain_text("unavailable")
+    held = page.url
+    page.goto(f"{server.url}/jobs/lines")
+    expect(banner).to_contain_text("The archive cannot be written")
+    page.click("#start")
+    page.wait_for_selector("#log[data-status=succeeded]")
+    page.goto(held)
+    page.wait_for_selector("#log[data-status=running]")
+    limit_files(server.processes, resource.RLIM_INFINITY)
+    page.wait_for_selector("#log[data-status=succeeded]")
+    assert page.get_attribute("#log", "data-position") == "12000000"
+    expect(banner).to_be_hidden()

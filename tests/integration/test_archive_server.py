@@ -11,6 +11,8 @@ from pathlib import Path
 import redis
 import requests
 
+from tests.oracle import numbers
+from tests.processes import limit_files
 from tests.serving import Server
 from tests.waiting import wait_until
 from tests.watcher import Watcher
@@ -88,26 +90,24 @@ def test_a_page_of_another_server_misses_nothing_that_is_moved_meanwhile(
     page.close()
 
 
-def _limit_files(server: Server, size: int) -> None:
-    """No file of the server's may grow beyond `size` bytes: its disk is full."""
-    for process in server.processes:
-        _, hard = resource.prlimit(process, resource.RLIMIT_FSIZE)
-        resource.prlimit(process, resource.RLIMIT_FSIZE, (size, hard))
-
-
 def test_a_full_disk_holds_the_job_until_there_is_room(
     start_server: Callable[..., Server], redis_client: redis.Redis
 ) -> None:
-    """Where the archive cannot be written the page is told so, the job waits, and afterwards not a byte is missing."""
+    """Where the archive cannot be written the page is told, a long run waits, others run, and no byte is missing."""
     server = start_server(HOT_MEGABYTES="1")
     person = server.log_in()
     page = server.page(person)
-    _limit_files(server, 1)
+    limit_files(server.processes, 1)
     run = page.start("flood", megabytes=12)
     with page.changed:
         told = page.changed.wait_for(lambda: page.storage and page.storage[-1]["reason"], 20)
     assert told
     assert page.storage[-1]["reason"] == "The archive cannot be written: File too large."
+    # What needs no archive is as ever.
+    assert page.storage[-1]["available"] is True
+    beside = page.start("lines", count=1000)
+    assert page.wait_for_end(beside)["status"] == "succeeded"
+    assert page.text(beside) == numbers(1000)
     time.sleep(1)
     held = redis_client.hget(f"run:{run}", "position")
     assert held is not None
@@ -115,7 +115,7 @@ def test_a_full_disk_holds_the_job_until_there_is_room(
     assert page.statuses.get(run, {}).get("ended") is None
     time.sleep(0.5)
     assert redis_client.hget(f"run:{run}", "position") == held
-    _limit_files(server, resource.RLIM_INFINITY)
+    limit_files(server.processes, resource.RLIM_INFINITY)
     assert page.wait_for_end(run)["status"] == "succeeded"
     assert server.output(person, run) == flooded(12)
     assert page.gaps == []
@@ -130,7 +130,7 @@ def test_stop_does_not_wait_for_a_disk(start_server: Callable[..., Server]) -> N
     server = start_server(HOT_MEGABYTES="1")
     person = server.log_in()
     page = server.page(person)
-    _limit_files(server, 1)
+    limit_files(server.processes, 1)
     run = page.start("flood", megabytes=100)
     with page.changed:
         assert page.changed.wait_for(lambda: page.storage and page.storage[-1]["reason"], 20)
@@ -140,7 +140,7 @@ def test_stop_does_not_wait_for_a_disk(start_server: Callable[..., Server]) -> N
     assert len(printed) < 12 * MEGABYTE
     assert flooded(100).startswith(printed.encode())
     assert page.gaps == []
-    _limit_files(server, resource.RLIM_INFINITY)
+    limit_files(server.processes, resource.RLIM_INFINITY)
     assert server.output(person, run) == printed.encode()
     page.close()
 
