@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from queue import Empty
 from typing import Any
 
 from kombu.transport import redis
@@ -16,11 +17,10 @@ class Channel(redis.Channel):  # type: ignore[misc] # kombu is untyped
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            # It is out of the queue already.
-            logger.warning(
-                "something in the broker's queue is no message, and was thrown away: %s", type(error).__name__
-            )
+        except (Empty, *self.connection_errors):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever somebody has put there, it is out of the queue already
+            logger.warning("what is no message was taken out of the broker's queue: %s", type(error).__name__)
             return True
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import signal
 import socket
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -161,10 +164,21 @@ class RedisBroker(Valkey):
         """End it."""
         self.kill()
 
-    def put(self, queue: str, body: bytes, **_properties: Any) -> None:
-        """Put anything into a queue."""
+    def put(self, queue: str, body: bytes, **properties: Any) -> None:
+        """Put anything into a queue; with properties in the envelope that a message has there."""
+        envelope = {
+            "body": base64.b64encode(body).decode(),
+            "content-type": properties.get("content_type"),
+            "content-encoding": properties.get("content_encoding"),
+            "headers": properties.get("application_headers"),
+            "properties": {
+                "body_encoding": "base64",
+                "delivery_info": {"exchange": "", "routing_key": queue},
+                "delivery_tag": str(uuid.uuid4()),
+            },
+        }
         with self.client() as client:
-            client.lpush(queue, body)
+            client.lpush(queue, json.dumps(envelope) if properties else body)
 
     def waiting(self, queue: str) -> int:
         """How many messages wait in a queue."""

@@ -31,7 +31,7 @@ class CeleryExecutor:
         # The stack has made redis' sockets its own, for hub code; RabbitMQ's make their caller wait.
         self._in_hub = broker_url(settings).startswith("redis")
         self._woken = stack.signal()
-        self._trouble = ""
+        self._trouble, self._away = "", False
 
     @property
     def trouble(self) -> str | None:
@@ -64,10 +64,12 @@ class CeleryExecutor:
                 trouble = str(error)
                 # The other queues are there too.
                 break
-        if trouble and not self._trouble:
+        # Where nothing waits, nobody was asked.
+        if trouble and not self._away:
             logger.warning("%s Celery runs wait until it is back.", trouble)
-        elif self._trouble and not trouble:
+        elif self._away and queues and not trouble:
             logger.info("the broker answers again")
+        self._away = bool(trouble) if queues else self._away
         self._trouble = trouble
 
     def _call(self, queue: str, waiting: list[str]) -> None:

@@ -52,6 +52,18 @@ def stay(site: Site, marks: Path) -> str:
     return run
 
 
+def announce(site: Site, marks: Path) -> str:
+    """A run that waits, as the page and the broker know."""
+    run = site.page.start("mark", file=str(marks))
+    wait_until(lambda: site.broker.waiting(QUEUE) > 0, "no hint came to the broker")
+    return run
+
+
+def told(site: Site, run: str, text: str) -> None:
+    """Wait until the page has a text about a waiting run."""
+    wait_until(lambda: text in site.page.queues.get(run, {}).get("message", ""), site.server.log, seconds=60)
+
+
 def hint(run: object, **headers: object) -> tuple[bytes, dict[str, object]]:
     """A message as Celery's protocol wants it, of anybody's."""
     task = str(uuid.uuid4())
@@ -86,8 +98,7 @@ def test_a_job_waits_for_a_worker_that_has_what_it_needs(site: Site, start_worke
 
 def test_a_run_that_was_stopped_while_no_worker_was_up_never_runs(site: Site, start_worker: Start, marks: Path) -> None:
     """Its hints are at the broker when a worker comes; they bring it nothing."""
-    run = site.page.start("mark", file=str(marks))
-    wait_until(lambda: site.broker.waiting(QUEUE) > 0, "no hint came to the broker")
+    run = announce(site, marks)
     assert site.page.call("stop_request", {"run": run})["ok"]
     assert site.page.wait_for_end(run)["status"] == "stopped"
     start_worker()
@@ -131,10 +142,9 @@ def _ancestors(process: int) -> list[int]:
 
 def test_messages_that_come_again_or_are_nonsense_begin_nothing(site: Site, start_worker: Start, marks: Path) -> None:
     """Doubled, of unknown runs, with wrong arguments, of unknown tasks, huge, and no messages at all."""
-    run = site.page.start("mark", file=str(marks))
-    wait_until(lambda: site.broker.waiting(QUEUE) > 0, "no hint came to the broker")
-    told = [hint(run), hint(run), hint("A" * 22), hint(["x" * 2_000_000]), hint(None), hint(run, task="os.system")]
-    for body, properties in told:
+    run = announce(site, marks)
+    messages = [hint(run), hint(run), hint("A" * 22), hint(["x" * 2_000_000]), hint(None), hint(run, task="os.system")]
+    for body, properties in messages:
         site.broker.put(QUEUE, body, **properties)
     for body in (b"", b"\xff\x00nonsense", b"{}", b"[1, 2]", b'{"body": 1}', b"[" * 100_000):
         site.broker.put(QUEUE, body)
@@ -148,48 +158,56 @@ def test_messages_that_come_again_or_are_nonsense_begin_nothing(site: Site, star
 
 
 def test_a_broker_that_is_away_delays_runs_and_nothing_else(site: Site, start_worker: Start, marks: Path) -> None:
-    """Start answers at once, the page says what is the matter, and all that waits begins when the broker is back."""
-    worker = start_worker()
-    succeed(site, marks)
+    """Start answers at once, the page says what is the matter, and what waits begins when the broker is back."""
+    runs = [announce(site, marks)]
     site.broker.kill()
     try:
         seconds, run = took(lambda: site.page.start("mark", file=str(marks)))
         assert seconds < 2
-        wait_until(lambda: "cannot be reached" in site.page.queues.get(run, {}).get("message", ""), site.server.log)
-        assert site.page.statuses[run]["status"] == "queued"
+        runs.append(run)
+        for each in runs:
+            told(site, each, "cannot be reached")
         stopped = site.page.start("mark", file=str(marks))
         assert site.page.call("stop_request", {"run": stopped})["ok"]
         assert site.page.wait_for_end(stopped)["status"] == "stopped"
     finally:
         site.broker.start()
-    assert site.page.wait_for_end(run, 90)["status"] == "succeeded", worker.log.read_text()
+    worker = start_worker()
+    assert {site.page.wait_for_end(each, 90)["status"] for each in runs} == {"succeeded"}, worker.log.read_text()
     assert len(marked(marks)) == 2
-    # The worker hears again too, and hints that get lost are made anew.
-    held = [stay(site, marks.with_name(f"held{number}")) for number in range(2)]
-    run = site.page.start("mark", file=str(marks))
-    wait_until(lambda: site.broker.waiting(QUEUE) > 0, "no hint came to the broker")
+    # A worker that was there meanwhile hears again.
+    site.broker.kill()
+    site.broker.start()
+    succeed(site, marks)
+
+
+def test_lost_messages_are_made_anew(site: Site, start_worker: Start, marks: Path) -> None:
+    """What a broker has forgotten, the store has not."""
+    run = announce(site, marks)
     site.broker.purge()
-    for each in held:
-        site.page.call("stop_request", {"run": each})
+    wait_until(lambda: site.broker.waiting(QUEUE) > 0, "no hint came again")
+    site.broker.purge()
+    start_worker()
     assert site.page.wait_for_end(run)["status"] == "succeeded"
 
 
 def test_a_broker_that_does_not_answer_holds_nobody_up(site: Site, start_worker: Start, marks: Path) -> None:
     """Frozen, with its connections open: Start and other pages answer, and the run begins when it goes on."""
-    start_worker()
-    succeed(site, marks)
+    runs = [announce(site, marks)]
     site.broker.freeze()
     try:
         seconds, run = took(lambda: site.page.start("mark", file=str(marks)))
         assert seconds < 2
+        runs.append(run)
         for _ in range(20):
             seconds, answer = took(lambda: site.person.get(f"{site.server.url}/healthz", timeout=10))
             assert answer.ok
             assert seconds < 2
-        wait_until(lambda: "does not answer" in site.page.queues.get(run, {}).get("message", ""), site.server.log)
+        told(site, run, "does not answer")
     finally:
         site.broker.thaw()
-    assert site.page.wait_for_end(run, 90)["status"] == "succeeded"
+    start_worker()
+    assert {site.page.wait_for_end(each, 90)["status"] for each in runs} == {"succeeded"}
     assert len(marked(marks)) == 2
 
 
