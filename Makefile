@@ -31,7 +31,7 @@ test: setup-dev ## all tests that this machine can run; TESTS=tests/unit for som
 test-compose: setup-dev ## the console by docker compose, from a clean clone of what is committed; TESTS as above
 	@exec $(VENV)/python scripts/compose.py $(TESTS)
 
-soak: setup-dev ## random faults for SOAK_MINUTES (10), then a gigabyte, and each protection taken out once; SEED= repeats
+soak: setup-dev ## random faults for SOAK_MINUTES (10), then long ones, and each protection taken out once; SEED= repeats
 	$(VENV)/python -m tests.soak --minutes $(or $(SOAK_MINUTES),10) $(if $(SEED),--seed $(SEED))
 	$(VENV)/python -m pytest tests/soak
 

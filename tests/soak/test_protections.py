@@ -57,8 +57,8 @@ PROTECTIONS = {
     ),
     "a run ends once": Protection(
         "app/store/scripts.py",
-        "if not run[1] or run[3] or (ARGV[1]",
-        "if not run[1] or (ARGV[1]",
+        "if not run[1] or run[3] or (epoch",
+        "if not run[1] or (epoch",
         ("integration/test_log.py::test_a_run_gets_exactly_one_final_status",),
     ),
     "a lease that is there saves its run": Protection(
