@@ -26,19 +26,18 @@ def describe(job: Job, settings: Settings) -> Kind:
     grace = settings.stage_seconds if job.rules.grace is None else job.rules.grace
     # What cannot hear the question is interrupted at once.
     asks = job.is_async or "running" in job.injected
-    interrupts = f"asks it first, interrupts it after {_time(grace)}" if asks else "interrupts it"
+    steps = ["asks it first", f"interrupts it after {_time(grace)}"] if asks else ["interrupts it"]
     if job.executor == "thread":
         place = "It runs in a thread of the web server."
-        stop = f"Stop {interrupts}. A thread cannot be killed: a job that ignores that goes on."
+        stop = f"Stop {' and '.join(steps)}. A thread cannot be killed: a job that ignores this goes on."
     else:
         place = "It runs in a process of its own."
         if job.executor == "celery":
             queue = f", of those for “{job.rules.queue}”" if job.rules.queue else ""
             place = f"It runs in a process of its own on a worker machine{queue}."
-        stop = (
-            f"Stop {interrupts}, tells it to end after {_time((1 + asks) * grace)}, and kills it, with all that it has "
-            f"started, after {_time((2 + asks) * grace)}, or at once by “Kill now”."
-        )
+        steps.append(f"tells it to end after {_time(len(steps) * grace)}")
+        steps.append(f"and kills it, with all that it has started, after {_time(len(steps) * grace)}")
+        stop = f"Stop {', '.join(steps)}, or at once by “Kill now”."
     return Kind(place, stop, tuple(_limits(job, settings)))
 
 

@@ -68,11 +68,12 @@ export class Rows {
 }
 
 /**
- * How a run ended, in two or three words: its signal or its exit code, where that is not 0.
+ * How a run ended, in two or three words: "out of memory", its signal, or its exit code where that is not 0.
  * @param {Run} run
  */
 export function ending(run) {
   if (LIVE.has(run.status)) return "";
+  if (run.message.startsWith("Out of memory")) return "out of memory";
   if (run.signal) return `by ${run.signal}`;
   return run.exit_code ? `exit code ${run.exit_code}` : "";
 }

@@ -14,8 +14,8 @@ const NOW = {
   kill: "Being killed, with all that it has started.",
   raise: "Interrupted by an exception.",
   ignored:
-    "It does not respond, and a thread cannot be killed. Its output is shown for as long as it goes on, and its place " +
-    "stays taken until then; else it is ignored.",
+    "It does not respond, and a thread cannot be killed: it is ignored. What it prints is shown until it ends, and its " +
+    "place stays taken until then.",
 };
 /** What the next stage does. @type {Record<string, string>} */
 const NEXT = {
@@ -23,7 +23,7 @@ const NEXT = {
   terminate: "It is told to end in",
   kill: "It is killed in",
   raise: "An exception interrupts it in",
-  ignored: "It is given up in",
+  ignored: "If it goes on, it is ignored in",
 };
 const KILLABLE = new Set(["process", "celery"]);
 
@@ -77,7 +77,7 @@ export class Stages {
   /** The time goes on. */
   tick() {
     const until = this.#run?.status === "stopping" ? this.#run.stage?.until : null;
-    const left = until ? Math.max(0, Math.ceil(until - Date.now() / 1000 - this.skew)) : null;
+    const left = until ? Math.max(0, Math.round(until - Date.now() / 1000 - this.skew)) : null;
     const text = left === null ? "" : `${left} s`;
     if (this.#countdown.textContent !== text) this.#countdown.textContent = text;
   }

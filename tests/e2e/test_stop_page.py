@@ -26,7 +26,7 @@ def _begin(page: Page) -> None:
 @pytest.mark.parametrize(
     ("job", "words"),
     [
-        ("asleep", ["One at a time", "in a thread of the web server", "interrupts it after 0.5 s", "cannot be killed"]),
+        ("asleep", ["One at a time", "in a thread of the web server", "asks it first and", "cannot be killed"]),
         ("stepwise", ["At most 2 at a time", "At most 10 minutes", "512 MB of memory", "after 1 s", "Kill now"]),
     ],
 )

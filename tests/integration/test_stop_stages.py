@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.serving import Page
+from tests.serving import Page, Server
 
 
 def stop(page: Page, run: str) -> None:
@@ -95,6 +95,43 @@ def test_a_run_that_takes_too_long_is_timed_out(page: Page, deaf: bool) -> None:
     ended = page.wait_for_end(run)
     assert ended["status"] == "timed out"
     assert "longer than 1 s, which is its limit" in ended["message"]
+
+
+def test_kill_is_refused_for_a_thread_and_for_what_is_not_ones_own(server: Server, page: Page) -> None:
+    """A clear sentence, and the run goes on; wrong, foreign and unknown ones are answered, and change nothing."""
+    run = page.start("spinning")
+    page.wait_for_text(run, "begun")
+    refused = page.call("kill_request", {"run": run})["error"]
+    assert refused["code"] == "forbidden"
+    assert "cannot be killed. Press Stop" in refused["message"]
+    stranger = server.page(server.log_in(1))
+    assert stranger.call("kill_request", {"run": run})["error"]["code"] == "not_found"
+    assert stranger.call("kill_request")["error"]["code"] == "not_found"
+    stranger.close()
+    for wrong, code in (
+        ({"run": "x" * 22}, "not_found"),
+        ({"run": "../../etc"}, "not_found"),
+        ({"run": "x" * 100_000}, "bad_request"),
+        ({"run": 7}, "bad_request"),
+        ({"run": ["a"]}, "bad_request"),
+        ("run", "bad_request"),
+    ):
+        assert page.call("kill_request", wrong)["error"]["code"] == code
+    assert page.statuses.get(run, {}).get("status", "running") == "running"
+    stop(page, run)
+    assert page.wait_for_end(run)["status"] == "stopped"
+    # Once it is over nothing changes any more.
+    assert page.call("stop_request", {"run": run})["run"]["status"] == "stopped"
+
+
+def test_stop_again_and_again_is_one_stop(page: Page) -> None:
+    """However often it is pressed, a run goes through the stages once."""
+    run = page.start("spinning", catches=1)
+    page.wait_for_text(run, "begun")
+    for _ in range(30):
+        page.call("stop_request", {"run": run})
+    assert page.wait_for_end(run)["status"] == "stopped"
+    assert page.text(run).count("caught") == 2
 
 
 def _stage(page: Page, run: str) -> str | None:
