@@ -59,7 +59,7 @@ for process in (neighbour, server):
     attempt("scheduler", lambda: os.sched_setscheduler(process, os.SCHED_IDLE, os.sched_param(0)))
 attempt("user's priority", lambda: os.setpriority(os.PRIO_USER, os.getuid(), 19) if not inside else 1 / 0)
 for place in ("/", "/tmp/..", "/usr", "/etc", "/root", "/work"):
-    attempt("chmod", lambda: os.chmod(place, 0o777))
+    attempt("chmod", lambda: os.chmod(place, os.stat(place).st_mode & 0o7777))
     attempt("utime", lambda: os.utime(place))
 attempt("shared memory", lambda: call(CALLS['shmget'], 1234, 4096, 0o1666) if not inside else 1 / 0)
 attempt("unshare", lambda: libc.unshare(0x10000000) and 1 / 0)
