@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar, cast
@@ -14,7 +15,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from app import api_models as models
 from app import api_output, callers, history, messages, openapi
 from app.catalog import Job
-from app.console import Console
+from app.console import KEY_LENGTH, Console
 from app.errors import BadRequest
 from app.matching import Query
 from app.model import Run
@@ -24,6 +25,7 @@ from app.typed import JOB as CODE
 
 bp = Blueprint("api", __name__, url_prefix="/api/v1.0")
 KEY_HEADER = "Idempotency-Key"
+_KEY = re.compile(models.KEY)
 KEY_TEXT = "The same key again, within a day, is the same run."
 M = TypeVar("M", bound=BaseModel)
 
@@ -224,10 +226,9 @@ def _key() -> str | None:
     key = request.headers.get(KEY_HEADER)
     if key is None:
         return None
-    key = key[1:-1] if len(key) > 1 and key[0] == key[-1] == '"' else key
-    if not (key.isascii() and key.isprintable()):
-        raise BadRequest(f"{KEY_HEADER}: expected letters, digits and signs")
-    return key
+    if not _KEY.fullmatch(key):
+        raise BadRequest(f"{KEY_HEADER}: expected 1 to {KEY_LENGTH} letters, digits and signs, without spaces")
+    return key[1:-1] if len(key) > 2 and key[0] == key[-1] == '"' else key  # noqa: PLR2004 - the quotes, and a sign
 
 
 def _run(run: Run) -> Response:

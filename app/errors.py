@@ -111,6 +111,13 @@ class ServerStopping(RealtimeError):
     http_status = 503
 
 
+class ServerFull(RealtimeError):
+    """The server has as many streams as it can hold."""
+
+    code = "server_full"
+    http_status = 503
+
+
 class StoreUnavailable(RealtimeError):
     """Redis is out of reach, full, or cannot write: nothing can be stored now; the text says why."""
 

@@ -241,9 +241,16 @@ class ThreadsWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         """As the base."""
         self._websockets: set[Any] = set()
         # Each holds a thread; without one left nobody would be answered.
-        self._most_websockets = self.cfg.threads - max(2, self.cfg.threads // 10)
+        self._most_lasting: int = self.cfg.threads - max(2, self.cfg.threads // 10)
         self.worker_connections = _room(self)
         super().init_process()
+
+    def load_wsgi(self) -> None:
+        """As the base; websockets and streams leave threads for others."""
+        super().load_wsgi()
+        streams = self.wsgi.extensions["streams"]
+        self._has_room: Callable[[], bool] = lambda: len(self._websockets) + len(streams) < self._most_lasting
+        streams.has_room = self._has_room
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """As the base, and end the runs beside it."""
@@ -281,7 +288,7 @@ class ThreadsWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         """As the base, noting websockets; those beyond the limit are answered with 503."""
         if not _upgrades(req):
             return super().handle_request(req, conn)
-        if len(self._websockets) >= self._most_websockets:
+        if not self._has_room():
             _refuse(conn.sock)
             return False
         self._websockets.add(conn.sock)

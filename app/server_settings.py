@@ -37,7 +37,9 @@ class ServerSettings(BaseModel):
     max_connections: int = number(
         2000, 10, 100_000, "connections", "Most connections at one time; more are answered with 503."
     )
-    user_sockets: int = number(100, 1, 100_000, "connections", "Most open pages of one user at one time.")
+    user_sockets: int = number(
+        100, 1, 100_000, "connections", "Most open pages of one user at one time, and as many HTTP streams."
+    )
     threads: int = number(
         200, 4, 10_000, "threads", "Threads that answer, with `ASYNC_STACK=threading`; an open page holds one."
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app import audit
-from app.errors import RealtimeError, ServerStopping, TooMany
+from app.errors import RealtimeError, ServerFull, ServerStopping, TooMany
 from app.stack import Stack
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,10 @@ class Stream:
 
 
 class Streams:
-    """The streams of this node; a user has at most `most` of them."""
+    """The streams of this node; a user has at most `most` of them.
+
+    `has_room` tells whether the server can hold one more: its worker sets it, where each holds a thread.
+    """
 
     def __init__(self, stack: Stack, most: int) -> None:
         self._stack, self._most = stack, most
@@ -48,6 +51,7 @@ class Streams:
         self._streams: set[Stream] = set()
         self._open: Counter[str] = Counter()
         self._guard = stack.lock()
+        self.has_room: Callable[[], bool] = lambda: True
         self._watching = self._closing = False
 
     def __len__(self) -> int:
@@ -58,12 +62,14 @@ class Streams:
     ) -> Callable[[], None]:
         """Have `close` called as soon as the stream is of no more use; a call of the answer says that it has ended.
 
-        Raises: TooMany, ServerStopping.
+        Raises: TooMany, ServerFull, ServerStopping.
         """
         stream = Stream(user, holder, close)
         with self._guard:
             if self._closing:
                 raise ServerStopping("The server is stopping. Please come again when it is back.")
+            if not self.has_room():
+                raise ServerFull("This server has as many streams as it can hold. Please come again in a while.")
             if self._open[user] >= self._most:
                 audit.denied("too_many", user)
                 raise TooMany(f"You have {self._most} streams open already: close some.")

@@ -281,6 +281,22 @@ def test_who_leaves_frees_all_at_once(start_server: Callable[..., Server], tmp_p
     api.wait_end(run)
 
 
+@pytest.mark.usefixtures("valkey_url")
+def test_streams_leave_threads_for_others(start_server: Callable[..., Server], tmp_path: Path) -> None:
+    """Where each stream holds a thread, those beyond nine tenths are refused, and other calls are answered."""
+    server = start_server(THREADS="6", ASYNC_STACK="threading")
+    api = Api(server.url, make_token(server.url, server.log_in()))
+    run = api.start("waits_for", file=str(tmp_path / "go"))
+    held = [_raw_stream(server, api, f"/runs/{run}/output") for _ in range(4)]
+    assert {_status(each) for each in held} == {b"200"}
+    refused = api.ask(f"/runs/{run}/output")
+    assert (refused.status_code, refused.json()["code"], refused.headers["Retry-After"]) == (503, "server_full", "5")
+    assert api.get(f"/runs/{run}")["status"] == "running"
+    for each in held:
+        each.close()
+    wait_until(lambda: _gets_in(server, api, f"/runs/{run}/output"))
+
+
 def _gets_in(server: Server, api: Api, path: str) -> bool:
     with _raw_stream(server, api, path) as raw:
         return _status(raw) == b"200"
