@@ -12,15 +12,15 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from werkzeug.routing import Rule
 
-from app import __version__, rights
+from app import __version__, errors, rights
 from app.api_models import RUN_ID, Problem
 from app.operations import MARK, Operation
-from app.problems import TYPE
+from app.problems import REFUSED, TYPE
 
 TITLE = "Flask-Realtime"
 TEXT = (
     "Jobs, runs and their live output. A program sends a personal access token, which is made on the page /tokens: "
-    "`Authorization: Bearer frt_...`; the pages' own cookie serves as well, but not where another site sends it. "
+    "Authorization: Bearer frt_...; the pages' own cookie serves as well, but not where another site sends it. "
     "Errors are problem documents (RFC 9457)."
 )
 # What any of these doors may answer.
@@ -59,7 +59,15 @@ def describe(app: Flask) -> dict[str, Any]:
 
 def page(app: Flask) -> str:
     """The description as a page."""
-    return render_template("api.html", api=describe(app), scopes=rights.Scope)
+    return render_template("api.html", api=describe(app), errors=_errors())
+
+
+def _errors() -> list[tuple[str, int, str]]:
+    """The codes of problem documents, each with its status and a sentence: where their `type` leads to."""
+    tree = [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, errors.RealtimeError)]
+    own = {each.code: (each.http_status, (inspect.getdoc(each) or "").split("\n\n")[0]) for each in tree}
+    http = {code: (status, text) for status, (code, text) in REFUSED.items()}
+    return [(code, *told) for code, told in sorted({**own, **http}.items()) if code != errors.ConfigError.code]
 
 
 def _marked(app: Flask) -> list[tuple[Rule, Any, Operation]]:
