@@ -11,7 +11,7 @@ MINUTE = 60_000.0
 
 def type_code(page: Page, code: str) -> None:
     """Replace what the editor has, as somebody who pastes."""
-    page.click(".cm-content")
+    page.click(".cm-content", timeout=MINUTE)
     page.keyboard.press("Control+A")
     page.keyboard.press("Delete")
     page.keyboard.insert_text(code)
