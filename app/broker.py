@@ -1,7 +1,8 @@
 """The broker, RabbitMQ or Redis, spoken by Celery: its messages are hints that runs wait for a worker in a queue.
 
 The truth is in the store: who waits, in which order, and who may begin. A hint that is lost, late, doubled or forged
-makes a worker look there, and does nothing else; so hints are counted, not kept: docs/adr/0019-a-broker-carries-hints.md.
+makes a worker look there, and does nothing else; so hints are counted, not kept
+(docs/adr/0019-a-broker-carries-hints.md).
 """
 
 from __future__ import annotations

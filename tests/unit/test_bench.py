@@ -133,11 +133,12 @@ def test_a_report_is_read_back(tmp_path: Path) -> None:
 def test_the_page_keeps_its_text(tmp_path: Path) -> None:
     """Only what is between the marks changes; a page without them is left alone."""
     page = tmp_path / "page.md"
-    page.write_text(f"# Before\n\n{BEGIN}old figures\n{END}\nAfter.\n")
+    begin, end = BEGIN.format("thread"), END.format("thread")
+    page.write_text(f"# Before\n\n{begin}old figures\n{end}\nAfter.\n")
     write_table(_report(), page)
     text = page.read_text()
-    assert text.startswith(f"# Before\n\n{BEGIN}\nA processor, 2 cores")
-    assert text.endswith(f"{END}\nAfter.\n")
+    assert text.startswith(f"# Before\n\n{begin}\nA processor, 2 cores")
+    assert text.endswith(f"{end}\nAfter.\n")
     assert "old figures" not in text
     write_table(_report(), page)
     assert page.read_text() == text
