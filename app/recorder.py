@@ -53,7 +53,7 @@ class Recorder:
         # A run that ends, and would wait for ever to store its last output in a full store, may store so much there.
         self._ends, self._last_bytes = ends, last_bytes
         self._rest = {Stream.OUT: b"", Stream.ERR: b""}
-        self._line, self._planned = 1, 0
+        self._line, self._planned, self._time = 1, 0, 0.0
         self._kept: deque[Record] = deque()
         self._kept_bytes = 0
         self._fenced = False
@@ -96,14 +96,15 @@ class Recorder:
 
     def _records(self, stream: Stream, data: bytes) -> list[Record]:
         records = []
-        start, now = 0, time.time()
+        # A clock that is set back would have output found by its time in the wrong order.
+        start, self._time = 0, max(self._time, time.time())
         while start < len(data):
             piece = data[start : start + self._record_bytes]
             if start + len(piece) < len(data):
                 piece = piece[: len(piece) - unfinished(piece)]
             start += len(piece)
             self._planned += len(piece)
-            records.append(Record(self._planned, data=piece, stream=stream, time=now, line=self._line))
+            records.append(Record(self._planned, data=piece, stream=stream, time=self._time, line=self._line))
             self._line += piece.count(b"\n")
         return records
 
