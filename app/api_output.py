@@ -68,8 +68,8 @@ def answer(console: Console, run_id: str, query: OutputQuery, form: str | None) 
 
 
 def _body(tap: Tap, shape: Raw | Lines, first: bytes) -> Iterator[bytes]:
-    if first:
-        yield first
+    # Nothing is something here: the answer's head goes out, however long the run is silent.
+    yield first
     for event in tap:
         data = shape.event(event)
         if data:

@@ -158,6 +158,16 @@ def test_a_live_run_is_watched_to_its_end(api: Api, tmp_path: Path) -> None:
     assert [each["type"] for each in records][-1] == "end"
 
 
+def test_a_silent_run_is_answered_at_once(api: Api, tmp_path: Path) -> None:
+    """The head of an answer does not wait for the first output, in no form."""
+    go = tmp_path / "go"
+    run = api.start("waits_for", file=str(go), first="", then="end\n")
+    streams = [api.stream(f"/runs/{run}/output.{form}?heartbeat=300") for form in ("raw", "sse", "ndjson")]
+    go.touch()
+    for each in streams:
+        assert b"end\n" in each.answer.content or b"end\\n" in each.answer.content
+
+
 def test_without_follow_it_ends_where_the_output_does(api: Api, tmp_path: Path) -> None:
     """What there is comes, and nothing is waited for; nothing at all is an answer too."""
     go = tmp_path / "go"
