@@ -26,6 +26,8 @@ REFUSED = {
     413: ("too_large", "A request has one megabyte at most."),
     415: ("unsupported_media_type", "Expected a body of the type application/json."),
     500: ("error", CRASHED),
+    # Said by nginx alone.
+    503: ("server_unavailable", "The web server does not answer. Please come again in a while."),
 }
 
 

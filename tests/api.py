@@ -11,6 +11,7 @@ import requests
 
 from tests.waiting import wait_until
 
+ROW = re.compile(r'data-token="([^"]+)"')
 SECRET = re.compile(r"frt_[A-Za-z0-9_-]{43}")
 ALL = ("read", "run", "stop", "code", "channels")
 
@@ -23,6 +24,13 @@ def make_token(url: str, person: requests.Session, *scopes: str, name: str = "a 
     found = SECRET.search(page.text)
     assert found, page.text
     return found[0]
+
+
+def revoke_tokens(url: str, person: requests.Session, name: str) -> None:
+    """Revoke the person's tokens of that name, on the page."""
+    rows = person.get(f"{url}/tokens", timeout=20).text.split("<tr")
+    for token in [ROW.findall(row)[0] for row in rows if f"<td>{name}</td>" in row]:
+        person.post(f"{url}/tokens/{token}/revoke", timeout=20)
 
 
 class Api:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.api import Api, make_token
+from app.model import new_id
+from tests.api import Api, make_token, revoke_tokens
 from tests.integration.simulator_fixture import Simulator
 from tests.killable import Valkey
 from tests.serving import Page, Server, running_server
@@ -92,6 +93,10 @@ def page(server: Server, person: requests.Session) -> Iterator[Page]:
 
 
 @pytest.fixture
-def api(server: Server, person: requests.Session) -> Api:
-    """A program with a token of that person's, with all scopes."""
-    return Api(server.url, make_token(server.url, person))
+def api(server: Server) -> Iterator[Api]:
+    """A program with a token of the first person's, with all scopes."""
+    person, name = server.log_in(), new_id()
+    yield Api(server.url, make_token(server.url, person, name=name))
+    # A person has only so many.
+    with suppress(requests.RequestException):
+        revoke_tokens(server.url, server.log_in(), name)

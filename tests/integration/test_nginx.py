@@ -23,6 +23,7 @@ PROXIED = [
     "/jobs/count",
     "/socket.io/?EIO=4",
     "/runs/abc/output",
+    "/api/v1.0/runs?limit=1",
     "/redirect?code=c",
     "/healthz",
     "/readyz",
@@ -114,7 +115,7 @@ def test_time_limits_are_long_where_output_flows_and_short_elsewhere(nginx: Ngin
     for location in locations:
         if "proxy_pass" not in location:
             continue
-        flows = location.startswith(("/socket.io/", "~ ^/runs/"))
+        flows = location.startswith(("/socket.io/", "~ ^/runs/", "/api/"))
         assert ("include stream.conf" in location) == flows
         assert flows or "proxy_read_timeout 30s" in location or "proxy_read_timeout 10s" in location
     assert "proxy_read_timeout 1h" in (conf / "stream.conf").read_text()
@@ -192,6 +193,15 @@ def test_a_web_server_that_is_away(start_nginx: Callable[..., Nginx]) -> None:
     assert answer.headers["Cache-Control"] == "no-store"
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert "c0de" not in nginx.wait_for_log('"path":"/redirect"')
+
+
+def test_programs_are_told_of_it_by_a_problem_document(start_nginx: Callable[..., Nginx]) -> None:
+    """Under /api nginx's own errors are what the web server's are."""
+    answer = requests.get(start_nginx(UPSTREAM=f"127.0.0.1:{free_port()}").url + "/api/v1.0/jobs", timeout=15)
+    assert (answer.status_code, answer.json()["status"], answer.json()["code"]) == (503, 503, "server_unavailable")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["Retry-After"] == "5"
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
 
 
 def test_it_starts_before_the_web_server_has_a_name(start_nginx: Callable[..., Nginx]) -> None:

@@ -15,6 +15,7 @@ import pytest
 import requests
 import websocket
 
+from tests.api import Api, make_token
 from tests.certificates import write_certificate
 from tests.integration.nginx_fixture import Nginx, running_nginx
 from tests.integration.simulator_fixture import Simulator
@@ -73,6 +74,23 @@ def test_a_foreign_origin_is_refused_whatever_it_claims(console: Console, origin
     cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in person.cookies)
     with pytest.raises(websocket.WebSocketBadStatusException, match="400"):
         SocketClient(console.url, cookies, lambda *_: None, origin=origin)
+
+
+def test_the_api_streams_through_nginx(console: Console, tmp_path: Path) -> None:
+    """What a run prints comes at once, and who leaves nginx leaves the server."""
+    api = Api(console.url, make_token(console.url, log_in(console.url)))
+    run = api.start("waits_for", file=str(tmp_path / "go"))
+    events = api.stream(f"/runs/{run}/output.sse").events()
+    assert next(each for each in events if each.get("event") == "output")["data"]["data"] == "before\n"
+    raw = api.stream(f"/runs/{run}/output")
+    assert raw.answer.raw.read(7) == b"before\n"
+    (tmp_path / "go").touch()
+    assert raw.answer.raw.read(100) == b"after\n"
+    assert [each["event"] for each in events][-1] == "end"
+    for size in (1_048_577, 3_000_000):
+        api.wrong(
+            413, "too_large", "/runs", method="POST", data=b" " * size, headers={"Content-Type": "application/json"}
+        )
 
 
 def test_no_websocket_without_a_login(console: Console) -> None:
