@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 from flask import Flask, Response, current_app, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.routing import RequestRedirect
 
 from app.errors import LoginRequired, RealtimeError, TooMany
 
@@ -33,9 +34,16 @@ REFUSED = {
 
 def register(app: Flask) -> None:
     """Have errors under /api answered so; all others stay with the handlers that `app` has before."""
+    app.before_request(_exact)
     handlers = app.error_handler_spec[None][None]
     for kind, before in list(handlers.items()):
         handlers[kind] = _by_path(before)
+
+
+def _exact() -> None:
+    """What is nearly an address, such as one with two slashes, is none for a program."""
+    if request.path.startswith(PREFIX) and isinstance(request.routing_exception, RequestRedirect):
+        raise NotFound
 
 
 def _by_path(before: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -136,6 +136,9 @@ def test_another_persons_run_is_unknown(server: Server, api: Api) -> None:
     [
         (404, "not_found", "GET /nothing", {}),
         (404, "not_found", "GET /runs/../../etc/passwd%00", {}),
+        (404, "not_found", "GET /jobs//count", {}),
+        (404, "not_found", "GET /jobs/%2Fcount", {}),
+        (404, "not_found", "GET /runs/", {}),
         (405, "method_not_allowed", "DELETE /runs", {}),
         (400, "bad_request", "GET /runs?limit=1&limit=2", {}),
         (400, "bad_request", "GET /runs?limit=%D9%A1", {}),

@@ -24,7 +24,7 @@ def test_the_server_does_what_the_description_says(server: Server, person: reque
     """Schemathesis finds no answer that the description does not promise, and nothing that breaks the server."""
     token = make_token(server.url, person, "read", "run", "stop")
     st = Path(sys.executable).with_name("st")
-    options = ["--phases", "examples,coverage,fuzzing", "--max-examples", "4", "--generation-deterministic"]
+    options = ["--phases", "examples,coverage,fuzzing", "--max-examples", "10", "--generation-deterministic"]
     command = [str(st), "--config-file", str(ROOT / "tests" / "schemathesis.toml"), "run", *options, "--no-color"]
     address = [f"{server.url}/api/v1.0/openapi.json", "-H", f"Authorization: Bearer {token}"]
     done = subprocess.run([*command, *address], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=280)
