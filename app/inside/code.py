@@ -9,13 +9,12 @@ import __future__
 import ast
 import builtins
 import inspect
-import io
 import linecache
 import socket
 import sys
 import traceback
 import types
-from typing import Any, cast
+from typing import Any
 
 from .output import Quick, install
 from .questions import Control, TypedInput
@@ -44,7 +43,6 @@ def main(descriptor: int) -> None:
 def _prepare(control: Control) -> Quick:
     """Make this process look to the code as a Python that was just started."""
     out = install()
-    cast(io.TextIOWrapper, sys.stderr).reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     typed = TypedInput(control)
     sys.stdin = typed  # text alone, without a buffer of bytes below it
     builtins.input = typed.input

@@ -94,10 +94,31 @@ class Quick(io.TextIOWrapper):
             self.flush()
 
 
+class Errors(io.TextIOWrapper):
+    """Standard error, line by line, after what was printed before."""
+
+    def __init__(self, descriptor: int, out: Quick) -> None:
+        raw = io.FileIO(descriptor, "w", closefd=False)
+        super().__init__(
+            io.BufferedWriter(raw), encoding="utf-8", errors="backslashreplace", newline="\n", line_buffering=True
+        )
+        self._out = out
+
+    @property
+    def name(self) -> str:
+        """As the stream that it replaces."""
+        return "<stderr>"
+
+    def write(self, text: str, /) -> int:
+        """As TextIOWrapper."""
+        _flush(self._out)
+        return super().write(text)
+
+
 def install() -> Quick:
     """Have all that this process prints go through one, and be in order with what its programs print."""
     out = Quick(sys.stdout.fileno())
-    sys.stdout = out
+    sys.stdout, sys.stderr = out, Errors(sys.stderr.fileno(), out)
     os.register_at_fork(before=lambda: _flush(out), after_in_child=out.go_alone)
     sys.addaudithook(lambda event, _args: _flush(out) if event in STARTS else None)
     leave = os._exit

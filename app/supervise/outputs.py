@@ -17,44 +17,48 @@ from app.stack import Stack
 
 logger = logging.getLogger(__name__)
 
-CLOSED = -1
-
 
 class Pair:
     """A run's two pipes, as the pipe processor sees a pipe: one piece of code at a time takes."""
 
     def __init__(self, fds: tuple[int, ...], waits: Waits) -> None:
-        self._fds, self._waits = dict(zip(Stream, fds, strict=True)), waits
+        self._streams, self._waits = dict(zip(fds, Stream, strict=True)), waits
+        self._rung: set[int] = set()
         self._finishing = False
         self.ended = False
         for fd in fds:
             os.set_blocking(fd, False)
             waits.add(fd, self)
 
+    def rang(self, fd: int) -> None:
+        """There is something in this one of the two."""
+        self._rung.add(fd)
+
     def take(self, limit: int) -> Pieces:
-        """What is there, up to `limit` bytes of each; what is printed on both at a time goes to stdout first."""
+        """What is there, up to `limit` bytes of each; what came on both before anybody looked goes to stdout first."""
         # Whatever came before the end of all who print is there already when that is known.
         finishing = self._finishing
+        rung, self._rung = self._rung, set()
         pieces: Pieces = []
-        for stream, fd in self._fds.items():
-            if fd == CLOSED:
+        for fd in list(self._streams):
+            # One that has not rung will: what it has now may have come after what the other one is about to have.
+            if rung and fd not in rung and not finishing:
                 continue
             with contextlib.suppress(BlockingIOError):
                 data = os.read(fd, limit)
                 if data:
-                    pieces.append((stream, data))
+                    pieces.append((self._streams[fd], data))
                 else:
-                    self._end(stream)
-        self.ended = not pieces and (finishing or all(fd == CLOSED for fd in self._fds.values()))
+                    self._end(fd)
+        self.ended = not pieces and (finishing or not self._streams)
         return pieces
 
     def leave(self) -> bool:
         """The next piece rings; False at the end."""
-        if self.ended or self._finishing or all(fd == CLOSED for fd in self._fds.values()):
+        if self._finishing or not self._streams:
             return False
-        for fd in self._fds.values():
-            if fd != CLOSED:
-                self._waits.again(fd)
+        for fd in list(self._streams):
+            self._waits.again(fd)
         return True
 
     def finish(self) -> None:
@@ -64,15 +68,14 @@ class Pair:
 
     def close(self) -> None:
         """Nothing more is taken."""
-        for stream in self._fds:
-            self._end(stream)
+        for fd in list(self._streams):
+            self._end(fd)
         self.ended = True
 
-    def _end(self, stream: Stream) -> None:
-        fd, self._fds[stream] = self._fds[stream], CLOSED
-        if fd != CLOSED:
-            self._waits.forget(fd)
-            os.close(fd)
+    def _end(self, fd: int) -> None:
+        del self._streams[fd]
+        self._waits.forget(fd)
+        os.close(fd)
 
 
 class Waits:
@@ -114,6 +117,7 @@ class Waits:
                     found[self._rung.popleft()] = None
             elif pair := self._pairs.get(fd):
                 # Else it has just been closed by whoever takes from it.
+                pair.rang(fd)
                 found[pair] = None
         return list(found)
 

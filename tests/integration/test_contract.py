@@ -231,7 +231,7 @@ def test_nothing_of_a_run_survives_it(open_page: Page, executor: str, *, orphan:
     end = open_page.wait_for_end(run, 20)
     assert end["status"] == ("succeeded" if orphan else "stopped")
     family = [int(number) for number in re.findall(r"(?:detached|forked|family) (\d+)", open_page.text(run))]
-    assert len(family) == 3
+    assert len(family) == 3, open_page.text(run)
     assert all(gone(process) for process in family)
 
 

@@ -395,6 +395,8 @@ def test_a_flood_is_stored_whole(page: Page, site: Server, visitor: requests.Ses
         ("import sys\nsys.stdout.close()\nsys.stderr.write('b')\nNone", "b"),
         ("import sys\nsys.stdout.buffer.write(b'bytes\\n') and None", "bytes\n"),
         ("import ctypes\nctypes.CDLL(None).puts(b'from C') and None", "from C\n"),
+        # What reads a lot at once cannot tell which of the two came first; an error comes last.
+        ("import sys\nfor n in range(3): print(n)\nprint('wrong', file=sys.stderr)", "0\n1\n2\nwrong\n"),
     ],
 )
 def test_output_by_every_means_is_in_order(page: Page, source: str, shown: str | None) -> None:
