@@ -171,7 +171,7 @@ class ThreadExecutor:
                     thread.stop("The server was stopped.", grace=seconds / 3)
             self._stack.sleep(0.02)
         for run, _ in list(self._live.values()):
-            message = f"The server was stopped, and the job did not end within {seconds:g} s."
+            message = f"The server was stopped, and the job did not end within {seconds:.3g} s."
             # Where the store is away too, the other servers find that the lease has run out.
             with contextlib.suppress(StoreUnavailable):
                 self._runs.finish(run.id, run.epoch, Status.LOST, message=message)
