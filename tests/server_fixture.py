@@ -46,12 +46,12 @@ def server(
 
 
 @pytest.fixture
-def start_server(_valkey_socket: Path, _shared_simulator: Simulator, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def start_server(store_socket: Path, _shared_simulator: Simulator, tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """A function that starts another server of its own, with more settings."""
     with ExitStack() as stack:
 
         def start(**settings: str) -> Server:
-            base = settings_for(_valkey_socket, _shared_simulator, tmp_path)
+            base = settings_for(store_socket, _shared_simulator, tmp_path)
             return stack.enter_context(running_server(tmp_path / "log", **{**base, **settings}))
 
         yield start

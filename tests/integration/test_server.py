@@ -209,9 +209,9 @@ def test_random_bytes_and_cut_connections_leave_nothing_open(leg: Server) -> Non
 def test_a_server_without_a_master_ends(start_server: Callable[..., Server]) -> None:
     """When its parents are killed, the serving process does not live on."""
     server = start_server()
-    running = processes_of(server.process.pid)
+    running, worker = processes_of(server.process.pid), server.worker
     for pid in sorted(running):
-        if pid != server.worker:
+        if pid != worker:
             os.kill(pid, signal.SIGKILL)
     server.process.wait(10)
     wait_until(lambda: processes_of(server.process.pid) == {})
