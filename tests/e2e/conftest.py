@@ -77,6 +77,10 @@ def complaints_of(page: Page) -> list[str]:
     return _complaints[page].texts
 
 
+# So long nothing is shown before nothing is what there is to show.
+QUIET_TURNS = 8
+
+
 def start_and_wait(page: Page, status: str = "succeeded") -> str:
     """Press Start and wait for the end; the lines that the terminal shows."""
     page.click("#start")
@@ -85,6 +89,13 @@ def start_and_wait(page: Page, status: str = "succeeded") -> str:
 
 
 def shown(page: Page) -> str:
-    """The lines that the terminal shows now."""
-    page.wait_for_timeout(100)  # the terminal draws what it has been given at the next frame
-    return page.locator("#log .xterm-rows").inner_text().replace("\xa0", " ")
+    """The lines that the terminal shows, once it draws no more."""
+    before, text = "", ""
+    for turn in range(40):
+        # The terminal draws what it has been given at the next frame, which may be late on a busy machine.
+        page.wait_for_timeout(100)
+        text = page.locator("#log .xterm-rows").inner_text().replace("\xa0", " ")
+        if text == before and (text.strip() or turn > QUIET_TURNS):
+            break
+        before = text
+    return text
