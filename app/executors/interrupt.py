@@ -154,7 +154,10 @@ def _raise_once(before: int) -> None:
 def busy_pool_workers(capture: Capture) -> bool:
     """Does a pool's thread of this run run its code now?"""
     frames = sys._current_frames()
-    found = (frames.get(thread.ident) for thread in capture.threads if thread.ident)
+    # Others that are not waited for are daemons, such as tqdm's monitor, and live on as they would in a script.
+    targets = ((thread, getattr(thread, "_target", None)) for thread in capture.threads)
+    workers = (thread for thread, target in targets if getattr(target, "__code__", None) is _WORKER)
+    found = (frames.get(thread.ident) for thread in workers if thread.ident)
     return any(top is not None and _belongs(top, capture) and not _is_idle_worker(top) for top in found)
 
 

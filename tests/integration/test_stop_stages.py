@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -137,3 +138,14 @@ def test_stop_again_and_again_is_one_stop(page: Page) -> None:
 def _stage(page: Page, run: str) -> str | None:
     stage = page.statuses.get(run, {}).get("stage")
     return stage["name"] if stage else None
+
+
+def test_a_daemon_of_the_jobs_holds_no_stop_up(start_server: Callable[..., Server]) -> None:
+    """The first progress bar of a process starts a thread that watches over all to come: nobody waits for that."""
+    server = start_server()
+    page = server.page(server.log_in())
+    run = page.start("count", steps=1000)
+    page.wait_for_text(run, "0/1000")
+    page.call("stop_request", {"run": run})
+    assert page.wait_for_end(run)["status"] == "stopped"
+    page.close()
