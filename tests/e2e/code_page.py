@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Error, Locator, Page, expect
 
-from tests.e2e.conftest import shown
+from tests.e2e.conftest import complaints_of, shown
 
 MINUTE = 60_000.0
 
@@ -40,7 +40,10 @@ def run(page: Page, code: str, status: str = "succeeded") -> str:
 
 def ready(page: Page) -> None:
     """Wait until Run may be pressed."""
-    page.wait_for_selector("#start:enabled:not([aria-disabled=true])", timeout=MINUTE)
+    try:
+        page.wait_for_selector("#start:enabled:not([aria-disabled=true])", timeout=MINUTE)
+    except Error as error:
+        raise AssertionError(complaints_of(page)) from error
 
 
 def wait_for_text(page: Page, text: str) -> None:
