@@ -18,7 +18,7 @@ FLOOD_SECONDS = 0.002
 QUIET_TICKS = 3
 # An unfinished line of one among several threads waits this long for its end, so that no other line comes between; in
 # a flood longer, since there a thread may wait that long between a line's text and its end.
-HOLD_SECONDS = 0.2
+HOLD_SECONDS = 0.5
 BUSY_HOLD_SECONDS = 2.0
 _POOL_WORKER = concurrent.futures.thread._worker
 
