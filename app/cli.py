@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app import __version__
+from app.client.names import COMMANDS
 from app.config import load_server_settings, load_settings
 from app.errors import ConfigError
 from app.keys import make_keys
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="Settings come from the environment and webexintegration.env; docs/settings.md has them all.",
     )
     parser.add_argument("--version", action="version", version=f"Flask-Realtime {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="parts, for containers")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     commands.add_parser("web", help="the web server alone, with the store and the login that the settings name")
     runner = commands.add_parser("runner", help="the runner alone, which runs jobs in processes of their own")
     runner.add_argument("--ready", metavar="FD", type=int, help="a descriptor that it closes once it can run jobs")
@@ -33,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     worker.add_argument("--alive", metavar="FILE", type=Path, help="a file that it touches every few seconds")
     keys = commands.add_parser("keys", help="make the keys that are missing, and a password for a Redis, in KEY_DIR")
     keys.add_argument("--group", metavar="GROUP", help="as root: let this group read them, besides the folder's owner")
+    for name, text in COMMANDS.items():
+        # app/client has them; here they are for the list of --help.
+        commands.add_parser(name, help=text)
     options = parser.parse_args(arguments)
     try:
         if options.command == "keys":

@@ -12,6 +12,7 @@ import requests
 
 from app.model import new_id
 from tests.api import Api, make_token, revoke_tokens
+from tests.client import Client
 from tests.integration.simulator_fixture import Simulator
 from tests.killable import Valkey
 from tests.serving import Page, Server, running_server
@@ -100,3 +101,11 @@ def api(server: Server) -> Iterator[Api]:
     # A person has only so many.
     with suppress(requests.RequestException):
         revoke_tokens(server.url, server.log_in(), name)
+
+
+@pytest.fixture
+def client(api: Api, tmp_path: Path) -> Client:
+    """The command line of the person whose token `api` has."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return Client(folder, api.home, api.token)
