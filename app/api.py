@@ -10,11 +10,9 @@ from typing import Any, TypeVar, cast
 import msgspec
 from flask import Blueprint, Flask, Response, current_app, g, request, url_for
 from pydantic import BaseModel
-from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from app import api_models as models
-from app import api_output, callers, history, messages, openapi
-from app.catalog import Job
+from app import api_output, bodies, callers, history, messages, openapi
 from app.console import KEY_LENGTH, Console
 from app.errors import BadRequest
 from app.matching import Query
@@ -52,7 +50,7 @@ def me() -> Response:
 def jobs() -> Response:
     """All jobs, with the JSON Schema of their parameters."""
     asked(models.NoOptions)
-    return answer({"jobs": [_job(each) for each in console().jobs(g.user)]})
+    return answer({"jobs": [each.as_dict() for each in console().jobs(g.user)]})
 
 
 @bp.get("/jobs/<name>")
@@ -60,7 +58,7 @@ def jobs() -> Response:
 def job(name: str) -> Response:
     """One job."""
     asked(models.NoOptions)
-    return answer(_job(console().job(g.user, name)))
+    return answer(console().job(g.user, name).as_dict())
 
 
 @bp.get("/runs")
@@ -208,12 +206,7 @@ def sent(model: type[M]) -> M:
 
     Raises: BadRequest; UnsupportedMediaType; RequestEntityTooLarge.
     """
-    if request.mimetype != "application/json":
-        raise UnsupportedMediaType
-    data = request.get_data(cache=False)
-    if len(data) >= current_app.config["MAX_CONTENT_LENGTH"]:
-        # Of a body whose length nobody told no more than this is read.
-        raise RequestEntityTooLarge
+    data = bodies.read("application/json")
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeError):
@@ -233,16 +226,3 @@ def _key() -> str | None:
 
 def _run(run: Run) -> Response:
     return answer(run.as_dict())
-
-
-def _job(job: Job) -> dict[str, Any]:
-    return {
-        "name": job.name,
-        "title": job.title,
-        "summary": job.summary,
-        "help": job.help,
-        "executor": job.executor,
-        "needs_token": "token" in job.injected,
-        "error": job.error,
-        "parameters": job.schema,
-    }

@@ -26,6 +26,8 @@ EXAMPLE = "list_spaces"
 _EXAMPLE_MODULE = f"app.{EXAMPLE}"
 # Where there are processes; it has a page of its own.
 _CODE_MODULE = "app.code_job"
+# Where there is a broker.
+_ECHO_MODULE = "app.celery_echo"
 _LONGEST_NAME = 100
 _LONGEST = 300  # characters of a message
 _NAME = re.compile(rf"\w{{1,{_LONGEST_NAME}}}", re.ASCII)
@@ -62,6 +64,19 @@ class Job:
         """The JSON Schema of the parameters, as `Parameters` describes it."""
         return self.parameters.schema
 
+    def as_dict(self) -> dict[str, Any]:
+        """The job as programs get it."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "summary": self.summary,
+            "help": self.help,
+            "executor": self.executor,
+            "needs_token": "token" in self.injected,
+            "error": self.error,
+            "parameters": self.schema,
+        }
+
     def parse(self, values: Mapping[str, object]) -> dict[str, Any]:
         """As Parameters.parse."""
         return self.parameters.parse(values)
@@ -85,8 +100,9 @@ class Catalog:
         self._live = settings.environment == "development"
         self._hidden = _secrets_of(settings)
         optional = frozenset(type(settings).model_fields["jobs"].default)
-        built_in = (_EXAMPLE_MODULE, _CODE_MODULE) if "process" in self._executors else (_EXAMPLE_MODULE,)
-        self._sources = find_sources((*built_in, *settings.jobs), optional)
+        built_in = {_EXAMPLE_MODULE: "thread", _CODE_MODULE: "process", _ECHO_MODULE: "celery"}
+        here = [module for module, executor in built_in.items() if executor in self._executors]
+        self._sources = find_sources((*here, *settings.jobs), optional)
         self._loaded = {source: source.load() for source in self._sources}
         self._guard = threading.Lock()
         self._last: dict[str, tuple[Job, ...]] = {}

@@ -100,6 +100,7 @@ class Settings(ServerSettings, BaseSettings):
     worker_deaf_seconds: float = number(
         60, 1, 86_400, "seconds", "A worker that hears nothing for so long though runs wait for it ends (exit code 3)."
     )
+    celery_echo_seconds: float = number(5, 0, 60, "seconds", "Time that JSON-RPC's `celery_echo` takes: docs/rpc.md.")
     # Typed code
     code_users: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -171,7 +172,7 @@ class Settings(ServerSettings, BaseSettings):
         """The folder of older output."""
         return Path(self.archive_dir) if self.archive_dir else self.data_dir / "archive"
 
-    @field_validator("allowed_origins", "code_users", "jobs", "token_keys", mode="before")
+    @field_validator("allowed_origins", "code_users", "cors_origins", "jobs", "token_keys", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -23,7 +23,7 @@ from app.errors import (
     TooMany,
 )
 from app.executors.base import Executor
-from app.extract import Extract
+from app.extract import Extract, read_pieces
 from app.feed import Piece
 from app.follow import Followers
 from app.found import Found
@@ -279,6 +279,12 @@ class Console:
         """Lines of a run's output that match, as Lookup.search has it."""
         run = self._own(user, Action.WATCH, run_id, local=False)
         return self._lookup.search(run, query, after=after, backwards=backwards, limit=limit, gone=gone)
+
+    def read(self, user: User | None, run_id: str, place: Place, most: int) -> tuple[Run, int, list[Piece]]:
+        """Up to `most` bytes of a run's output from a place on, as far as it is stored; the run, and where that is."""
+        run = self._own(user, Action.WATCH, run_id, local=False)
+        start = self._lookup.position(run, place)
+        return run, start, read_pieces(self._stored, run, start, most)
 
     def extract(self, user: User | None, run_id: str, place: Place) -> Extract:
         """A run's output from a place on, as it is stored now."""

@@ -132,6 +132,13 @@ class BrokerUnavailable(RealtimeError):
     http_status = 503
 
 
+class WorkerUnavailable(RealtimeError):
+    """Nobody is up who could do this; the text says what to start, or to set."""
+
+    code = "worker_unavailable"
+    http_status = 503
+
+
 class ProviderUnavailable(RealtimeError):
     """The login provider does not answer, or answers with an error of its own."""
 

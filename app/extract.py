@@ -6,8 +6,9 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 from app.errors import StoreUnavailable
+from app.feed import Piece, items_of
 from app.model import Kind, Record, Run, Stream
-from app.output import Output
+from app.output import LAST, Output
 from app.plain import PlainText
 from app.stack import Stack
 
@@ -16,6 +17,7 @@ MOST_RECORDS = 256
 PAGE_BYTES = 262_144
 # Fast enough for a download that is made as it goes, and most of what more effort would bring.
 GZIP_LEVEL = 4
+GONE = "The output has been deleted, or lost its end."
 _GZIP = 31
 
 
@@ -85,11 +87,31 @@ class Extract:
         while cursor[0] < end:
             records = self._output.read(self.run.id, cursor, count)
             if not records:
-                raise StoreUnavailable("The output has been deleted, or lost its end.")
+                raise StoreUnavailable(GONE)
             yield [record for record in records if record.start < end]
             cursor = records[-1].cursor
             size = max(1, sum(len(record.data) for record in records) // len(records))
             count = max(1, min(MOST_RECORDS, 2 * count, PAGE_BYTES // size))
+
+
+def read_pieces(output: Output, run: Run, start: int, most: int) -> list[Piece]:
+    """Up to `most` bytes of a run's output from `start` on, as far as it is stored now; at least a record, if any is.
+
+    Raises: StoreUnavailable where the run has ended and something that was there has gone.
+    """
+    found: list[Piece] = []
+    position, end = start, start + most
+    while position < end:
+        records = output.read(run.id, (position, LAST), READ_RECORDS)
+        pieces = [item.piece for item in items_of(records, position, most) if item.piece is not None]
+        room = [piece for piece in pieces if piece.position <= end or (not found and piece is pieces[0])]
+        found += room
+        if not room:
+            break
+        position = room[-1].position
+    if run.status.final and not found and position < run.position:
+        raise StoreUnavailable(GONE)
+    return found
 
 
 def _part(record: Record, start: int, end: int) -> bytes:

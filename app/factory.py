@@ -18,11 +18,13 @@ from app import (
     callers,
     capture,
     codepage,
+    cross_origin,
     events,
     headers,
     keys,
     logs,
     problems,
+    rpc,
     tokens_page,
     views,
     visitors,
@@ -59,6 +61,7 @@ from app.store.runs import Bounds, Runs
 from app.store.sessions import install_sessions
 from app.store.tokens import TokenStore
 from app.streams import Streams
+from app.tasks import Tasks
 from app.turns import Turns
 from app.typed import Typed
 from app.watchdog import Watchdog
@@ -111,12 +114,13 @@ def create_app(settings: Settings) -> Flask:
     )
     log.on_append(followers.heard)
     runs.on_change(followers.stir)
+    turns = Turns(stack, runs, functools.partial(_trouble, executors))
     console = Console(
         stack=stack,
         catalog=catalog,
         executors=executors,
         dispatcher=dispatcher,
-        turns=Turns(stack, runs, functools.partial(_trouble, executors)),
+        turns=turns,
         bounds=Bounds(settings.user_starts, settings.user_queued, settings.queue_runs),
         user_runs=settings.user_runs,
         runs=runs,
@@ -145,10 +149,11 @@ def create_app(settings: Settings) -> Flask:
         credentials=credentials,
         provider=provider,
         readiness=readiness,
+        tasks=Tasks(settings, console, turns, runs.takers),
         typed=typed,
         on_logout=[],
     )
-    for door in (headers, views, codepage, auth, tokens_page, api, problems):
+    for door in (headers, cross_origin, views, codepage, auth, tokens_page, api, problems, rpc):
         door.register(app)
     socketio = _socketio(app, settings, stack)
     wsgi: Any = app

@@ -73,11 +73,8 @@ class Lines:
         return encode({"type": kind, **value}) + b"\n"
 
     def _piece(self, piece: Piece) -> bytes:
-        if piece.omitted:
-            hole = {"start": piece.start, "omitted": piece.omitted, "reason": piece.reason}
-            return self.line("omitted", {**hole, "position": piece.position}, str(piece.position))
-        wanted = (record for record in piece.records if self._stream in (None, record.stream))
-        return b"".join(self.line("output", _record(record), str(record.position)) for record in wanted)
+        found = objects(piece, self._stream)
+        return b"".join(self.line(each.pop("type"), each, str(each["position"])) for each in found)
 
 
 class Events(Lines):
@@ -98,6 +95,14 @@ class Events(Lines):
         """One event."""
         numbered = f"id: {position}\n" if position else ""
         return f"{numbered}event: {kind}\ndata: ".encode() + encode({"type": kind, **value}) + b"\n\n"
+
+
+def objects(piece: Piece, stream: Stream | None) -> list[dict[str, Any]]:
+    """A piece as the objects that programs get: a hole, or the output of one stream or of both."""
+    if piece.omitted:
+        hole = {"start": piece.start, "omitted": piece.omitted, "reason": piece.reason}
+        return [{"type": "omitted", **hole, "position": piece.position}]
+    return [{"type": "output", **_record(each)} for each in piece.records if stream in (None, each.stream)]
 
 
 def _record(record: Record) -> dict[str, Any]:

@@ -17,6 +17,7 @@ TYPE = "application/problem+json"
 PREFIX = "/api/"
 MANUAL = "/api/v1.0/docs"
 RETRY_SECONDS = 5
+CHALLENGE = 'Bearer realm="Flask-Realtime"'
 CRASHED = "Something went wrong on this server; its log has the details."
 # What HTTP itself refuses, by status: the code, and a sentence that says what to do.
 REFUSED = {
@@ -33,11 +34,16 @@ REFUSED = {
 
 
 def register(app: Flask) -> None:
-    """Have errors under /api answered so; all others stay with the handlers that `app` has before."""
+    """Have errors under /api answered so."""
     app.before_request(_exact)
+    answered_by(app, lambda path: path.startswith(PREFIX), of)
+
+
+def answered_by(app: Flask, meant: Callable[[str], bool], answer: Callable[[Any], Any]) -> None:
+    """Have errors at the paths that are `meant` answered so; others stay with the handlers that `app` has before."""
     handlers = app.error_handler_spec[None][None]
     for kind, before in list(handlers.items()):
-        handlers[kind] = _by_path(before)
+        handlers[kind] = _by_path(before, meant, answer)
 
 
 def _exact() -> None:
@@ -46,9 +52,11 @@ def _exact() -> None:
         raise NotFound
 
 
-def _by_path(before: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _by_path(
+    before: Callable[[Any], Any], meant: Callable[[str], bool], answer: Callable[[Any], Any]
+) -> Callable[[Any], Any]:
     def handle(error: Any) -> Any:
-        return of(error) if request.path.startswith(PREFIX) else before(error)
+        return answer(error) if meant(request.path) else before(error)
 
     return handle
 
@@ -78,7 +86,7 @@ def _own(error: RealtimeError) -> Response:
     told = error.as_dict()
     made = answer(error.http_status, told.pop("code"), told.pop("message"), **told)
     if isinstance(error, LoginRequired):
-        made.headers["WWW-Authenticate"] = 'Bearer realm="Flask-Realtime"'
+        made.headers["WWW-Authenticate"] = CHALLENGE
     if isinstance(error, TooMany):
         made.headers["Retry-After"] = str(error.retry_after)
     elif error.http_status == HTTPStatus.SERVICE_UNAVAILABLE:

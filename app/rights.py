@@ -24,6 +24,7 @@ class Action(StrEnum):
     INPUT = "input"
     TOKENS = "make tokens"
     ASK_WHO = "ask who one is"
+    CALL = "call"
 
 
 class Scope(StrEnum):
@@ -61,6 +62,7 @@ RULES: dict[Action, Callable[[User | None, Run | None], bool]] = {
     Action.INPUT: _owner,
     Action.TOKENS: _logged_in,
     Action.ASK_WHO: _logged_in,
+    Action.CALL: _logged_in,
 }
 
 # The scope that a token needs, beyond the rule, which holds for its user; None: any will do. Without a row: none does.
@@ -74,6 +76,7 @@ SCOPES: dict[Action, Scope | None] = {
     Action.CODE: Scope.CODE,
     Action.INPUT: Scope.RUN,
     Action.ASK_WHO: None,
+    Action.CALL: None,
 }
 # The doors that take tokens, by the beginnings of their names; all others ask for a session.
 TOKEN_DOORS = ("http:api.", "http:channels.", "http:rpc.")
@@ -123,6 +126,19 @@ DOORS: dict[str, Action] = {
     "http:api.output": Action.WATCH,
     "http:api.description": Action.PUBLIC,
     "http:api.manual": Action.PUBLIC,
+    # JSON-RPC: the door, then each method; starting typed code as above
+    "http:rpc.call": Action.CALL,
+    "rpc:echo": Action.CALL,
+    "rpc:reverse": Action.CALL,
+    "rpc:uppercase": Action.CALL,
+    "rpc:lowercase": Action.CALL,
+    "rpc:celery_echo": Action.START,
+    "rpc:get_result": Action.WATCH,
+    "rpc:jobs.list": Action.LIST_JOBS,
+    "rpc:runs.start": Action.START,
+    "rpc:runs.status": Action.WATCH,
+    "rpc:runs.output": Action.WATCH,
+    "rpc:runs.stop": Action.STOP,
 }
 
 
@@ -157,5 +173,5 @@ def require_scope(scopes: Collection[Scope] | None, action: Action, user: User) 
 
 
 def action_of(door: str) -> Action | None:
-    """The row of a door (`socket:EVENT` or `http:ENDPOINT`); None means that the door has no row and stays shut."""
+    """The row of a door: `socket:EVENT`, `http:ENDPOINT` or `rpc:METHOD`; one without a row (None) stays shut."""
     return DOORS.get(door)

@@ -68,6 +68,11 @@ class ServerSettings(BaseModel):
     allowed_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
         (), description="Origins that may open the websocket, separated by commas; empty: that of `REDIRECT_URI`."
     )
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
+        (),
+        description="Origins whose pages may call the HTTP API and JSON-RPC with a token, by commas, as browsers write "
+        "them; empty: none.",
+    )
     session_hours: int = number(12, 1, 24 * 30, "hours", "How long a login lasts without use.")
     secret_key: SecretStr = Field(SecretStr(""), description="Signs what browsers send back; empty: made in `KEY_DIR`.")
     token_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(

@@ -48,6 +48,11 @@ class Turns:
             self._looking = True
         self._stack.spawn(self._look_on)
 
+    def of(self, run: Run) -> dict[str, Any] | None:
+        """A run's turn as it is now; None where it does not wait."""
+        turn = self._runs.turns([run.id]).get(run.id)
+        return as_dict(run, turn, self._trouble(run.queue)) if turn else None
+
     def _look_on(self) -> None:
         while True:
             try:

@@ -22,7 +22,7 @@ from flask import (
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from app import __version__, audit, auth, callers, downloads, rights
+from app import __version__, audit, auth, callers, cross_origin, downloads, rights
 from app.assets import Assets
 from app.console import Console
 from app.errors import LoginAgain, LoginRequired, NotFound, RealtimeError
@@ -135,6 +135,9 @@ def _enter() -> None:
         return
     door = f"http:{request.endpoint}"
     audit.enter(door)
+    if cross_origin.is_question():
+        # Answered by Flask itself; browsers ask without a login.
+        return
     action = rights.action_of(door)
     if action is None:
         audit.denied("no_row")

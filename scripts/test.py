@@ -23,6 +23,7 @@ NEEDS = {
     "tests/integration/test_nginx.py": "nginx",
     "tests/integration/test_nginx_console.py": "nginx",
     "tests/integration/test_celery.py": "rabbitmq-server",
+    "tests/integration/test_rpc_celery.py": "rabbitmq-server",
     "tests/integration/test_sandbox_unprivileged.py": "bwrap",
     "tests/integration/test_sandbox_walls.py": "bwrap",
     "tests/integration/test_typed_code.py": "bwrap",

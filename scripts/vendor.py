@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENDOR = ROOT / "vendor"
 BUILD = ROOT / "node_modules" / ".page"
-# The files of each package that a page loads: modules by the name that the import map gives them, then style sheets.
+# The files of each package that a page loads: modules by the name that the import map gives them; then the others.
 MODULES = {
     "@codemirror/autocomplete": "dist/index.js",
     "@codemirror/commands": "dist/index.js",
@@ -39,6 +39,8 @@ MODULES = {
     "w3c-keyname": "index.js",
 }
 STYLES = {"@xterm/xterm": "css/xterm.css"}
+# Plain scripts, which a page names by themselves.
+SCRIPTS = {"brython": "brython.min.js"}
 LICENSE_NAMES = ("LICENSE", "LICENSE.md", "LICENSE.txt")
 
 
@@ -72,7 +74,8 @@ def fill() -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     imports = {package: keep(package, name, fresh) for package, name in MODULES.items()}
     styles = {package: keep(package, name, fresh) for package, name in STYLES.items()}
-    content = {"stamp": stamp, "imports": imports, "styles": styles}
+    scripts = {package: keep(package, name, fresh) for package, name in SCRIPTS.items()}
+    content = {"stamp": stamp, "imports": imports, "styles": styles, "scripts": scripts}
     (fresh / "manifest.json").write_text(json.dumps(content, indent=2) + "\n")
     shutil.rmtree(VENDOR, ignore_errors=True)
     fresh.rename(VENDOR)

@@ -24,6 +24,7 @@ PROXIED = [
     "/socket.io/?EIO=4",
     "/runs/abc/output",
     "/api/v1.0/runs?limit=1",
+    "/rpc",
     "/redirect?code=c",
     "/healthz",
     "/readyz",
@@ -202,6 +203,14 @@ def test_programs_are_told_of_it_by_a_problem_document(start_nginx: Callable[...
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers["Retry-After"] == "5"
     assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_callers_are_told_of_it_as_json_rpc_has_errors(start_nginx: Callable[..., Nginx]) -> None:
+    """At /rpc nginx's own errors are error objects."""
+    answer = requests.post(start_nginx(UPSTREAM=f"127.0.0.1:{free_port()}").url + "/rpc", timeout=15)
+    assert (answer.status_code, answer.json()["error"]["data"]["code"]) == (503, "server_unavailable")
+    assert (answer.json()["jsonrpc"], answer.json()["id"]) == ("2.0", None)
+    assert (answer.headers["Content-Type"], answer.headers["Retry-After"]) == ("application/json", "5")
 
 
 def test_it_starts_before_the_web_server_has_a_name(start_nginx: Callable[..., Nginx]) -> None:

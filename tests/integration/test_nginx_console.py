@@ -19,6 +19,7 @@ from tests.api import Api, make_token
 from tests.certificates import write_certificate
 from tests.integration.nginx_fixture import Nginx, running_nginx
 from tests.integration.simulator_fixture import Simulator
+from tests.rpc import Rpc
 from tests.server_fixture import settings_for
 from tests.serving import ROOT, Page, Server, free_port, log_in, running_server
 from tests.socket_client import ConnectionRefused, SocketClient
@@ -91,6 +92,16 @@ def test_the_api_streams_through_nginx(console: Console, tmp_path: Path) -> None
         api.wrong(
             413, "too_large", "/runs", method="POST", data=b" " * size, headers={"Content-Type": "application/json"}
         )
+
+
+def test_json_rpc_passes_nginx(console: Console) -> None:
+    """Calls, what browsers ask before them, and bodies that are too long, whoever refuses them."""
+    rpc = Rpc(console.url, make_token(console.url, log_in(console.url)))
+    assert rpc.call("reverse", "abc") == "cba"
+    assert set(requests.options(rpc.url, timeout=10).headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
+    for size in (1_048_577, 3_000_000):
+        answer = rpc.send(b" " * size)
+        assert (answer.status_code, answer.json()["error"]["data"]["code"]) == (413, "too_large")
 
 
 def test_no_websocket_without_a_login(console: Console) -> None:

@@ -13,6 +13,8 @@ import pytest
 from app.errors import LoginRequired, NotFound
 from app.model import Run, Status, User
 from app.rights import DOORS, RULES, Action, require
+from app.rpc_methods import Caller
+from app.rpc_protocol import Protocol
 
 ROOT = Path(__file__).parents[2]
 CODE = """
@@ -27,7 +29,8 @@ app = create_app(load_settings(None, redis_url=url, client_id="c", client_secret
                                async_stack="threading"))
 events = app.extensions["socketio"].server.handlers["/"]
 answer = {
-    "doors": ["http:" + rule.endpoint for rule in app.url_map.iter_rules()] + ["socket:" + event for event in events],
+    "doors": ["http:" + rule.endpoint for rule in app.url_map.iter_rules()] + ["socket:" + event for event in events]
+        + ["rpc:" + method for method in app.extensions["rpc"].get_root_group().list_methods(recursive=True)],
     "status": app.test_client().get("/jobs/count").status_code,
 }
 sys.__stdout__.write(json.dumps(answer) + "\\n")
@@ -44,7 +47,7 @@ def _app(valkey_url: str, folder: Path, shut: str = "") -> dict[str, Any]:
 
 
 def test_every_door_has_a_row_and_every_row_a_door(valkey_url: str, tmp_path: Path) -> None:
-    """Each address and each event of the running application is in the table, and nothing else is."""
+    """Each address, event and JSON-RPC method of the running application is in the table, and nothing else is."""
     assert set(_app(valkey_url, tmp_path)["doors"]) == set(DOORS)
 
 
@@ -52,6 +55,18 @@ def test_a_door_without_a_row_stays_shut(valkey_url: str, tmp_path: Path) -> Non
     """Without its row a page does not answer, not even by asking for a login."""
     assert _app(valkey_url, tmp_path)["status"] == 302
     assert _app(valkey_url, tmp_path, "http:views.job")["status"] == 404
+
+
+def test_a_method_without_a_row_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its row a method of JSON-RPC answers like one that does not exist."""
+    monkeypatch.delitem(DOORS, "rpc:echo")
+    nobody: Any = None
+    caller = Caller(nobody, nobody, nobody, lambda _: ANN, lambda _: None)
+    answers = []
+    for method in ("echo", "none"):
+        said = Protocol().handle(f'{{"jsonrpc":"2.0","id":1,"method":"{method}","params":["x"]}}', caller) or ""
+        answers.append(json.loads(said)["error"])
+    assert answers[0]["code"] == answers[1]["code"] == -32601
 
 
 def test_every_action_has_a_rule() -> None:
