@@ -23,7 +23,7 @@ class Rpc:
         data = body.encode() if isinstance(body, str) else body
         return self.http.post(self.url, data=data, headers=headers, timeout=30, **options)
 
-    def ask(self, method: str, *args: Any, **named: Any) -> dict[str, Any]:
+    def ask(self, method: str, /, *args: Any, **named: Any) -> dict[str, Any]:
         """A call's whole answer."""
         number = next(self._numbers)
         call = {"jsonrpc": "2.0", "id": number, "method": method, "params": list(args) or named}
@@ -35,13 +35,13 @@ class Rpc:
         assert "Traceback" not in answer.text
         return found
 
-    def call(self, method: str, *args: Any, **named: Any) -> Any:
+    def call(self, method: str, /, *args: Any, **named: Any) -> Any:
         """A call's result."""
         found = self.ask(method, *args, **named)
         assert "result" in found, found
         return found["result"]
 
-    def wrong(self, number: int, code: str, method: str, *args: Any, **named: Any) -> dict[str, Any]:
+    def wrong(self, number: int, code: str, method: str, /, *args: Any, **named: Any) -> dict[str, Any]:
         """The error of a call that is refused."""
         error: dict[str, Any] = self.ask(method, *args, **named)["error"]
         assert (error["code"], error["data"]["code"]) == (number, code), error
