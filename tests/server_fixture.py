@@ -94,6 +94,21 @@ def page(server: Server, person: requests.Session) -> Iterator[Page]:
 
 
 @pytest.fixture
+def new_token() -> Iterator[Callable[..., str]]:
+    """A function that makes a token, as make_token does; revoked at the end, since a person has only so many."""
+    made: list[tuple[str, requests.Session, str]] = []
+
+    def make(url: str, person: requests.Session, *scopes: str) -> str:
+        made.append((url, person, new_id()))
+        return make_token(url, person, *scopes, name=made[-1][2])
+
+    yield make
+    for each in made:
+        with suppress(requests.RequestException):
+            revoke_tokens(*each)
+
+
+@pytest.fixture
 def api(server: Server) -> Iterator[Api]:
     """A program with a token of the first person's, with all scopes."""
     person, name = server.log_in(), new_id()

@@ -169,7 +169,7 @@ class Run:
         def later(text=""):
             if text:
                 self._said.complain(text)
-            window.setTimeout(lambda: self._look(run), WATCH_MS)
+            window.setTimeout(lambda: self._look(run), CHECK_MS if text else WATCH_MS)
 
         def looked(part):
             if run == self._run:
@@ -221,12 +221,12 @@ class Page:
 
     def _connected(self, answer):
         chosen = document["job"]
-        chosen.clear()
+        chosen.innerHTML = ""
         jobs = [job for job in answer["jobs"] if job["error"] is None]
         for job in jobs:
             option = document.createElement("option")
             option.value, option.text = job["name"], job["title"]
-            chosen.attach(option)
+            chosen.appendChild(option)
         document["start"].disabled = not jobs
         self._said.say(f"Connected: {len(jobs)} jobs.")
 

@@ -94,9 +94,9 @@ def test_the_api_streams_through_nginx(console: Console, tmp_path: Path) -> None
         )
 
 
-def test_json_rpc_passes_nginx(console: Console) -> None:
+def test_json_rpc_passes_nginx(console: Console, new_token: Callable[..., str]) -> None:
     """Calls, what browsers ask before them, and bodies that are too long, whoever refuses them."""
-    rpc = Rpc(console.url, make_token(console.url, log_in(console.url)))
+    rpc = Rpc(console.url, new_token(console.url, log_in(console.url)))
     assert rpc.call("reverse", "abc") == "cba"
     assert set(requests.options(rpc.url, timeout=10).headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
     for size in (1_048_577, 3_000_000):

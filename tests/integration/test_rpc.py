@@ -14,12 +14,13 @@ import requests
 
 from app.rights import DOORS
 from app.rpc_protocol import MOST_CALLS
-from tests.api import Api, make_token
+from tests.api import Api
 from tests.rpc import Rpc
 from tests.serving import Page, Server
 from tests.waiting import wait_until
 
 ECHO = '{"jsonrpc": "2.0", "id": "ID1", "method": "echo", "params": ["text"]}'
+NewToken = Callable[..., str]
 METHODS = [door.removeprefix("rpc:") for door in DOORS if door.startswith("rpc:")]
 
 
@@ -252,9 +253,9 @@ def test_nobody_calls_without_a_login(server: Server) -> None:
         assert answer.json()["error"]["code"] == -32001
 
 
-def test_a_session_calls_from_our_pages_alone(server: Server, person: requests.Session) -> None:
+def test_a_session_calls_from_our_pages_alone(server: Server, person: requests.Session, new_token: NewToken) -> None:
     """A login's cookie serves, but not for a page of another origin; with a token that makes no difference."""
-    cookie, token = Rpc(server.url, person=person), Rpc(server.url, make_token(server.url, person, "read"))
+    cookie, token = Rpc(server.url, person=person), Rpc(server.url, new_token(server.url, person, "read"))
     assert cookie.call("reverse", "abc") == "cba"
     assert cookie.send(ECHO, headers={"Origin": server.url}).ok
     for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
@@ -280,10 +281,12 @@ PARAMS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-def test_a_token_opens_what_its_scopes_name(server: Server, person: requests.Session, scope: str) -> None:
+def test_a_token_opens_what_its_scopes_name(
+    server: Server, person: requests.Session, scope: str, new_token: NewToken
+) -> None:
     """Each method but the scope's is refused, also within a batch, and the error names what is lacking."""
-    run = Api(server.url, make_token(server.url, person)).start("silent")
-    rpc = Rpc(server.url, make_token(server.url, person, scope))
+    run = Api(server.url, new_token(server.url, person)).start("silent")
+    rpc = Rpc(server.url, new_token(server.url, person, scope))
     calls = [
         {"jsonrpc": "2.0", "id": method, "method": method, "params": PARAMS.get(method, [run])} for method in METHODS
     ]
@@ -293,11 +296,11 @@ def test_a_token_opens_what_its_scopes_name(server: Server, person: requests.Ses
         assert not lacking or "lacks the scope" in answer["error"]["message"]
 
 
-def test_another_persons_run_is_unknown(server: Server, rpc: Rpc) -> None:
+def test_another_persons_run_is_unknown(server: Server, rpc: Rpc, new_token: NewToken) -> None:
     """A foreign run answers like none at all, by each method, for tokens and for sessions."""
     run = rpc.call("runs.start", "lines", {"count": 100_000, "pause": 0.05})["id"]
     stranger = server.log_in(1)
-    for other in (Rpc(server.url, make_token(server.url, stranger)), Rpc(server.url, person=stranger)):
+    for other in (Rpc(server.url, new_token(server.url, stranger)), Rpc(server.url, person=stranger)):
         for method in ("runs.status", "runs.output", "runs.stop", "get_result"):
             told = {json.dumps(other.wrong(-32004, "not_found", method, each)) for each in (run, "A" * 22)}
             assert len(told) == 1
@@ -308,16 +311,16 @@ def test_another_persons_run_is_unknown(server: Server, rpc: Rpc) -> None:
     rpc.wrong(-32004, "not_found", "get_result", run)
 
 
-def test_typed_code_needs_a_scope_of_its_own(server: Server, person: requests.Session) -> None:
+def test_typed_code_needs_a_scope_of_its_own(server: Server, person: requests.Session, new_token: NewToken) -> None:
     """As at the HTTP API, who may start runs may not so start typed code."""
-    rpc = Rpc(server.url, make_token(server.url, person, "run"))
+    rpc = Rpc(server.url, new_token(server.url, person, "run"))
     error = rpc.wrong(-32003, "forbidden", "runs.start", "code", {"source": "print(1)"})
     assert "`code`" in error["message"]
 
 
-def test_a_jobs_access_must_still_be_there(server: Server, person: requests.Session) -> None:
+def test_a_jobs_access_must_still_be_there(server: Server, person: requests.Session, new_token: NewToken) -> None:
     """After a logout a token starts no job that needs its user's own access at the provider."""
-    rpc = Rpc(server.url, make_token(server.url, person))
+    rpc = Rpc(server.url, new_token(server.url, person))
     assert person.post(f"{server.url}/logout", headers={"Sec-Fetch-Site": "same-origin"}, timeout=20).ok
     assert "your own access" in rpc.wrong(-32002, "login_again", "runs.start", "who")["message"]
 
@@ -337,10 +340,10 @@ def test_a_page_and_a_program_see_the_same(page: Page, rpc: Rpc) -> None:
 
 
 @pytest.mark.usefixtures("valkey_url")
-def test_too_many_starts_are_told_when_to_come_again(start_server: Callable[..., Server]) -> None:
+def test_too_many_starts_are_told_when_to_come_again(start_server: Callable[..., Server], new_token: NewToken) -> None:
     """Beyond USER_STARTS each start of a batch is refused, with the seconds to wait."""
     server = start_server(USER_STARTS="3")
-    rpc = Rpc(server.url, make_token(server.url, server.log_in()))
+    rpc = Rpc(server.url, new_token(server.url, server.log_in()))
     call = {"jsonrpc": "2.0", "id": 1, "method": "runs.start", "params": ["silent"]}
     found = rpc.send(json.dumps([call] * 6)).json()
     assert sum("result" in each for each in found) == 3

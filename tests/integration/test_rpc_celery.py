@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.model import new_id
-from tests.api import make_token
+from tests.api import make_token, revoke_tokens
 from tests.brokers import RabbitBroker
 from tests.integration.simulator_fixture import Simulator
+from tests.integration.test_rpc_docs import lines_of, run_lines
 from tests.rpc import Rpc
 from tests.server_fixture import settings_for
 from tests.serving import Server, running_server
@@ -30,7 +31,9 @@ class Place:
         self.server, self.broker, self._settings, self._folder = server, broker, settings, folder
         self._worker: Worker | None = None
         self.person = server.log_in()
-        self.rpc = Rpc(server.url, make_token(server.url, self.person))
+        self._name = new_id()
+        self.token = make_token(server.url, self.person, name=self._name)
+        self.rpc = Rpc(server.url, self.token)
 
     def worker(self) -> Worker:
         """A worker that is ready."""
@@ -43,7 +46,8 @@ class Place:
         return self._worker
 
     def close(self) -> None:
-        """End the worker."""
+        """End the worker, and the token."""
+        revoke_tokens(self.server.url, self.person, self._name)
         if self._worker:
             self._worker.close()
 
@@ -140,7 +144,7 @@ def test_texts_of_all_kinds(place: Place, method: str, text: str, expected: str)
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_task_is_a_run_and_its_owners(place: Place) -> None:
+def test_a_task_is_a_run_and_its_owners(place: Place, new_token: Callable[..., str]) -> None:
     """It is among its owner's runs and can be stopped; for others it is none, as is what never was."""
     task = place.rpc.call("celery_echo", "echo", "mine")["task_id"]
     run = place.rpc.call("runs.status", task)
@@ -189,3 +193,11 @@ def test_the_job_is_on_the_pages_too(place: Place) -> None:
     page = place.person.get(f"{place.server.url}/jobs/celery_echo", timeout=20).text
     assert "Celery echo" in page
     assert all(f">{way}</option>" in page for way in ("echo", "reverse", "uppercase", "lowercase"))
+
+
+@pytest.mark.usefixtures("worker")
+def test_the_lines_of_the_documentation_work(place: Place) -> None:
+    """Those for Celery, as they stand in docs/rpc.md."""
+    answers = run_lines(lines_of(celery=True), place.server.url, place.token)
+    assert '"state": "' in answers[-1]
+    assert not any('"error"' in each for each in answers)
