@@ -12,6 +12,7 @@ from pathlib import Path
 import requests
 
 from app import cross_origin, rights, rpc_errors
+from app.errors import RealtimeError
 from app.rpc_methods import methods
 from app.rpc_protocol import Protocol
 from app.tasks import STATES
@@ -72,7 +73,7 @@ def test_it_has_each_error_and_no_other() -> None:
     rows = {(int(number), code) for number, code in re.findall(r"^\| (-\d+) \| `(\w+)` \|", table, re.MULTILINE)}
     own = {(number, code) for number, (_, code) in rpc_errors.OWN.items()}
     assert rows == own | {(number, kind.code) for kind, number in rpc_errors.NUMBERS.items()}
-    tree = {kind for kind in rpc_errors.RealtimeError.__subclasses__() if kind.__module__ == "app.errors"}
+    tree = {kind for kind in RealtimeError.__subclasses__() if kind.__module__ == "app.errors"}
     assert {kind.code for kind in tree} - {kind.code for kind in rpc_errors.NUMBERS} == {"config"}
     numbers = [number for kind, number in rpc_errors.NUMBERS.items() if number != rpc_errors.INVALID_PARAMS]
     assert len(numbers) == len(set(numbers))
