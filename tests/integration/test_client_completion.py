@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.api import Api
-from tests.client import COMMAND, Client
+from tests.client import COMMAND, Client, Terminal
 from tests.serving import ROOT, free_port
 
 SHELLS = ("bash", "zsh", "fish")
@@ -106,3 +106,38 @@ def _loaded(script: str) -> set[str]:
     here = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=here)
     return set(done.stdout.split())
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
+def test_fish_completes(client: Client) -> None:
+    """Commands, and jobs of the server, each with what it is."""
+    script = client.good("completion", "fish")
+    for line, expected in (("frt ru", "runs"), ("frt run coun", "count"), ("frt run inputs li", "limit=")):
+        done = subprocess.run(
+            ["fish", "-c", f"{script}\ncomplete -C '{line}'"],
+            env=client.environment,
+            cwd=client.folder,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        assert expected in [found.split("\t")[0] for found in done.stdout.splitlines()], (
+            line,
+            done.stdout,
+            done.stderr,
+        )
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")
+def test_zsh_completes(client: Client) -> None:
+    """Tab at a job's name completes it."""
+    script = client.folder / "script"
+    script.write_text(client.good("completion", "zsh"))
+    with Terminal(["zsh", "-f", "-i"], client.environment, client.folder) as terminal:
+        terminal.type(f"autoload -U compinit; compinit -u; source {script}; echo rea''dy\n")
+        terminal.wait_text("ready")
+        terminal.type("frt jobs coun\t")
+        terminal.wait_text("count")
+        terminal.type("\n")
+        terminal.wait_text("Counts, with a progress bar")
