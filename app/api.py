@@ -156,6 +156,7 @@ def search(run_id: str) -> Response:
     headers={"Last-Event-ID": ("Go on behind this event of another answer, whatever the query says.", "")},
     content=("text/plain", "text/event-stream", "application/x-ndjson"),
     errors=(404, 406, 429),
+    nothing="Nothing more: the end has been sent.",
 )
 def output(run_id: str, form: str | None = None) -> Response:
     """A run's output, from any place on, live until the run has ended.

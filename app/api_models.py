@@ -6,14 +6,17 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictStr, ValidationError
 
+from app.channels import MOST_NAMES
 from app.errors import BadRequest
 from app.lookup import MOST_MATCHES
 from app.matching import QUERY_CHARACTERS
 from app.messages import LINE_LENGTH
 from app.model import Status
 from app.rights import Scope
+from app.values import NAME_PATTERN, VALUE_BYTES
 
 MOST_BYTES = 10**18
+VALUE_TEXT = f"Any JSON, of {VALUE_BYTES} bytes at most."
 MOST_RUNS = 200
 KEY = r"^[\x21-\x7e]{1,128}$"
 # Eight bytes in base64.
@@ -35,6 +38,7 @@ def _yes_no(value: object) -> object:
 
 
 # The bounds come first: beside them a description of the type is made, which the check before would hide.
+ChannelName = Annotated[StrictStr, Field(pattern=NAME_PATTERN)]
 Whole = Annotated[int, Field(ge=0, le=MOST_BYTES), BeforeValidator(_digits)]
 Number = Annotated[int, Field(ge=1, le=MOST_BYTES), BeforeValidator(_digits)]
 Page = Annotated[int, Field(ge=1, le=MOST_RUNS), BeforeValidator(_digits)]
@@ -104,6 +108,39 @@ class InputBody(Asked):
         pattern=r"^[^\r\n]*$",
         description="The line, without its end; null: there is no more input.",
     )
+
+
+class SetStreamBody(Asked):
+    """The channels of a stream."""
+
+    stream: list[ChannelName] = Field(
+        alias="Stream", min_length=1, max_length=MOST_NAMES, description="Their names.", examples=[["X", "Y", "Z"]]
+    )
+
+
+class ChannelValue(Asked):
+    """A value for a channel."""
+
+    value: Any = Field(description=VALUE_TEXT, examples=[3])
+
+
+class ChannelValues(Asked):
+    """Values for channels."""
+
+    values: dict[ChannelName, Any] = Field(
+        min_length=1, max_length=MOST_NAMES, description=f"By the channels' names. {VALUE_TEXT}", examples=[{"X": 3}]
+    )
+
+
+class StreamQuery(Asked):
+    """Which channels, and from where on."""
+
+    channel: list[ChannelName] = Field(
+        [], max_length=MOST_NAMES, description="A channel, instead of those of the cookie; may be given several times."
+    )
+    after: Whole | None = Field(None, description="Begin with the changes after this `sequence`, not with all values.")
+    follow: YesNo = Field(True, description="Go on for ever; false: end behind what there is.")
+    heartbeat: Beat = Field(10, description="Seconds of silence after which that is said.")
 
 
 class Told(BaseModel):
@@ -188,6 +225,21 @@ class Matches(Told):
     matches: list[MatchInfo]
     searched: int
     done: bool
+
+
+class ChannelInfo(Told):
+    """A channel; `time` (seconds since 1970) is when it was given this value."""
+
+    channel: str = Field(pattern=NAME_PATTERN)
+    sequence: int = Field(description="The number of this change among all changes of all channels.")
+    time: float
+    value: Any
+
+
+class ChannelList(Told):
+    """Channels."""
+
+    channels: list[ChannelInfo]
 
 
 class Problem(Told):

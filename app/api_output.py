@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator
-from typing import cast
+from collections.abc import Iterator, Mapping
+from typing import TypeVar, cast
 
 from flask import Response, current_app, g, request
 from werkzeug.exceptions import NotAcceptable, NotFound
@@ -22,6 +22,7 @@ from app.streams import Streams
 from app.tap import Tap
 
 _LAST_ID = re.compile(rf"(\d{{1,18}})({END})?")
+T = TypeVar("T")
 STREAMS = {"all": None, "out": Stream.OUT, "err": Stream.ERR}
 NO_CONTENT = 204
 
@@ -31,7 +32,7 @@ def answer(console: Console, run_id: str, query: OutputQuery, form: str | None) 
 
     Raises: NotFound, BadRequest, TooMany, ServerStopping, StoreUnavailable.
     """
-    shape = _shape(form)(STREAMS[query.stream])
+    shape = form_of(form, FORMATS, MIMETYPES)(STREAMS[query.stream])
     run = console.run(g.user, run_id)
     last = _last_id()
     if last is not None and last[1]:
@@ -79,15 +80,20 @@ def _body(tap: Tap, shape: Raw | Lines, first: bytes) -> Iterator[bytes]:
         raise ConnectionResetError(errno.ECONNRESET, "the answer ends before the output")
 
 
-def _shape(form: str | None) -> type[Raw | Lines]:
+def form_of(form: str | None, formats: Mapping[str, T], mimetypes: Mapping[str, str]) -> T:
+    """The form that the address ends on (None: on none), or that `Accept` prefers; else that of the first type.
+
+    Raises: werkzeug's NotFound and NotAcceptable.
+    """
     if form is not None:
-        if form not in FORMATS:
+        if form not in formats:
             raise NotFound
-        return FORMATS[form]
-    best = request.accept_mimetypes.best_match(list(MIMETYPES)) if request.accept_mimetypes else "text/plain"
+        return formats[form]
+    known = list(mimetypes)
+    best = request.accept_mimetypes.best_match(known) if request.accept_mimetypes else known[0]
     if best is None:
         raise NotAcceptable
-    return FORMATS[MIMETYPES[best]]
+    return formats[mimetypes[best]]
 
 
 def _last_id() -> tuple[int, bool] | None:

@@ -40,10 +40,15 @@ class Assets:
         path = self._manifest("styles").get(package)
         return address("views.vendor", path=path) if path else None
 
+    def script(self, package: str, address: Address) -> str | None:
+        """The address of a library that is a plain script, no module; None where `vendor` has not been filled."""
+        path = self._manifest("scripts").get(package)
+        return address("views.vendor", path=path) if path else None
+
     def _manifest(self, part: str) -> dict[str, str]:
         file = self.vendor / "manifest.json"
         try:
-            found: Any = _read(file, file.stat().st_mtime_ns)[part]
+            found: Any = _read(file, file.stat().st_mtime_ns).get(part, {})
         except FileNotFoundError:
             return {}
         return dict(found)

@@ -122,6 +122,8 @@ class Settings(ServerSettings, BaseSettings):
     code_memory_megabytes: int = number(512, 64, 1_048_576, "megabytes", "Most memory of such a run.")
     code_disk_megabytes: float = number(64, 1, 1_048_576, "megabytes", "Most in its folder, which goes when it ends.")
     code_processes: int = number(64, 4, 10_000, "processes", "Most processes and threads of such a run.")
+    # Channels
+    channels: int = number(1000, 1, 10_000, "channels", "Most channels; another one is refused.")
     # Output
     record_bytes: int = number(65_536, 1024, 1_048_576, "bytes", "Most output in one record.")
     pipe_bytes: int = number(

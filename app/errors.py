@@ -65,6 +65,16 @@ class NotFound(RealtimeError):
     http_status = 404
 
 
+class NoSubscription(NotFound):
+    """A stream is asked for without the cookie of `set_stream`, or with one that has expired or is another user's."""
+
+    code = "no_subscription"
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the base, with the sentence under the name that streams' readers know."""
+        return {**super().as_dict(), "Error": str(self)}
+
+
 class JobBroken(RealtimeError):
     """The job's file cannot be loaded; the text says why."""
 

@@ -12,11 +12,13 @@ from flask_socketio import SocketIO
 
 from app import (
     api,
+    api_channels,
     audit,
     auth,
     broker,
     callers,
     capture,
+    channels_page,
     codepage,
     cross_origin,
     events,
@@ -31,6 +33,9 @@ from app import (
 )
 from app.archiver import Archiver
 from app.catalog import Catalog
+from app.channel_feed import ChannelFeed
+from app.channel_writer import ChannelWriter
+from app.channels import Channels
 from app.config import Settings
 from app.console import Console
 from app.credentials import Credentials
@@ -53,12 +58,14 @@ from app.stack import SWITCH_SECONDS, Stack, make_stack
 from app.store.api_tokens import ApiTokens
 from app.store.archive import FolderArchive
 from app.store.calls import Calls
+from app.store.channels import ChannelStore
 from app.store.connection import Breaker, connect
 from app.store.ended import EndedRuns
 from app.store.log import Log
 from app.store.pulse import Pulse
 from app.store.runs import Bounds, Runs
 from app.store.sessions import install_sessions
+from app.store.subscriptions import Subscriptions
 from app.store.tokens import TokenStore
 from app.streams import Streams
 from app.tasks import Tasks
@@ -99,7 +106,8 @@ def create_app(settings: Settings) -> Flask:
     output = Output(settings, stack, log, archive)
     provider = Provider(settings)
     credentials = Credentials(settings, stack, provider, TokenStore(client, made.fernet))
-    threads = ThreadExecutor(settings, stack, log, runs, credentials=credentials, archiver=archiver)
+    writer, channels = _channels(settings, stack, client)
+    threads = ThreadExecutor(settings, stack, log, runs, credentials=credentials, archiver=archiver, channels=writer)
     executors = {"thread": threads, **_others(settings, stack, runs)}
     catalog = Catalog(settings, executors=executors, lacking={"celery": broker.missing(settings)})
     typed = Typed(settings, runs)
@@ -145,6 +153,7 @@ def create_app(settings: Settings) -> Flask:
         streams=streams,
         stack=stack,
         console=console,
+        channels=channels,
         health=health,
         credentials=credentials,
         provider=provider,
@@ -153,7 +162,8 @@ def create_app(settings: Settings) -> Flask:
         typed=typed,
         on_logout=[],
     )
-    for door in (headers, cross_origin, views, codepage, auth, tokens_page, api, problems, rpc):
+    pages = (headers, cross_origin, views, codepage, auth, tokens_page, channels_page)
+    for door in (*pages, api, api_channels, problems, rpc):
         door.register(app)
     socketio = _socketio(app, settings, stack)
     wsgi: Any = app
@@ -187,6 +197,12 @@ def _others(settings: Settings, stack: Stack, runs: Runs) -> dict[str, Executor]
         celery.keep()
         found[celery.name] = celery
     return found
+
+
+def _channels(settings: Settings, stack: Stack, client: Any) -> tuple[ChannelWriter, Channels]:
+    """How jobs set channels, and what doors do with them."""
+    store = ChannelStore(settings, stack, client)
+    return ChannelWriter(stack, store), Channels(store, Subscriptions(client), ChannelFeed(stack, store))
 
 
 def _trouble(executors: Mapping[str, Executor], queue: str) -> str:

@@ -16,6 +16,7 @@ from app import __version__, errors, rights
 from app.api_models import RUN_ID, Problem
 from app.operations import MARK, Operation
 from app.problems import REFUSED, TYPE
+from app.values import NAME_PATTERN
 
 TITLE = "Flask-Realtime"
 TEXT = (
@@ -26,7 +27,9 @@ TEXT = (
 # What any of these doors may answer.
 ALWAYS = (400, 401, 403, 500, 503)
 BODY_ERRORS = (413, 415)
-PATTERNS = {"run_id": RUN_ID, "form": r"^(raw|sse|ndjson)$", "name": r"^[A-Za-z0-9_-]{1,200}$"}
+PATTERNS = {"run_id": RUN_ID, "name": r"^[A-Za-z0-9_-]{1,200}$", "channel": NAME_PATTERN}
+# The endings of addresses that have several forms.
+FORMS = {"api.output": r"^(raw|sse|ndjson)$", "channels.stream": r"^(json|sse|ndjson)$"}
 _SCHEMAS = "#/components/schemas/"
 
 
@@ -86,11 +89,13 @@ def _operation(rule: Rule, view: Any, mark: Operation) -> dict[str, Any]:
     action = rights.DOORS[f"http:{rule.endpoint}"]
     scope = rights.SCOPES.get(action)
     described: dict[str, Any] = {
-        "operationId": f"{name}_{'in_form' if 'form' in rule.arguments else 'by_accept'}" if name == "output" else name,
+        "operationId": f"{name}_{'in_form' if 'form' in rule.arguments else 'by_accept'}"
+        if rule.endpoint in FORMS
+        else name.rstrip("_"),
         "summary": summary,
         "description": " ".join(description.split()),
         "x-scope": str(scope) if scope else "",
-        "parameters": [*_in_path(rule), *_in_query(mark.query), *_in_header(mark)],
+        "parameters": [*_in_path(rule), *_in_query(mark.query), *_in_header(mark), *_in_cookie(mark)],
         "responses": _responses(mark),
     }
     if mark.body is not None:
@@ -100,8 +105,9 @@ def _operation(rule: Rule, view: Any, mark: Operation) -> dict[str, Any]:
 
 def _in_path(rule: Rule) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": PATTERNS[name]}}
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": pattern}}
         for name in sorted(rule.arguments)
+        for pattern in (FORMS[rule.endpoint] if name == "form" else PATTERNS[name],)
     ]
 
 
@@ -143,12 +149,18 @@ def _in_header(mark: Operation) -> list[dict[str, Any]]:
     ]
 
 
+def _in_cookie(mark: Operation) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "cookie", "required": False, "description": text, "schema": {"type": "string"}}
+        for name, text in mark.cookies.items()
+    ]
+
+
 def _responses(mark: Operation) -> dict[str, Any]:
     schema: dict[str, Any] = _ref(mark.answer) if mark.answer else {"type": "string"}
-    good = {
-        "description": HTTPStatus(mark.status).phrase,
-        "content": {kind: {"schema": schema} for kind in mark.content},
-    }
+    good: dict[str, Any] = {"description": HTTPStatus(mark.status).phrase}
+    if mark.content:
+        good["content"] = {kind: {"schema": schema} for kind in mark.content}
     errors = {*ALWAYS, *mark.errors, *(BODY_ERRORS if mark.body else ())}
     told = {
         str(status): {
@@ -158,7 +170,7 @@ def _responses(mark: Operation) -> dict[str, Any]:
         }
         for status in sorted(errors)
     }
-    empty = {"204": {"description": "Nothing more: the end has been sent."}} if len(mark.content) > 1 else {}
+    empty = {"204": {"description": mark.nothing}} if mark.nothing else {}
     return {str(mark.status): good, **empty, **told}
 
 

@@ -16,15 +16,21 @@ MARK = "_operation"
 
 @dataclass(frozen=True)
 class Operation:
-    """One door: `errors` are the statuses that it may answer besides those that each may."""
+    """One door: `errors` are the statuses that it may answer besides those that each may.
+
+    `headers` have a sentence and a pattern, `cookies` a sentence.
+    """
 
     query: type[BaseModel] = NoOptions
     body: type[BaseModel] | None = None
     answer: type[BaseModel] | None = None
     status: int = 200
     headers: dict[str, tuple[str, str]] = field(default_factory=dict)
+    cookies: dict[str, str] = field(default_factory=dict)
     content: tuple[str, ...] = ("application/json",)
     errors: tuple[int, ...] = ()
+    # What it means where it answers 204 instead.
+    nothing: str = ""
 
 
 def operation(**what: Any) -> Callable[[F], F]:

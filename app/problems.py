@@ -24,7 +24,10 @@ REFUSED = {
     400: ("bad_request", "The request cannot be read."),
     404: ("not_found", "There is no such address."),
     405: ("method_not_allowed", "This address does not take this method."),
-    406: ("not_acceptable", "The output comes as text/plain, text/event-stream or application/x-ndjson."),
+    406: (
+        "not_acceptable",
+        "Output comes as text/plain, channels as application/json, both as text/event-stream and application/x-ndjson.",
+    ),
     413: ("too_large", "A request has one megabyte at most."),
     415: ("unsupported_media_type", "Expected a body of the type application/json."),
     500: ("error", CRASHED),

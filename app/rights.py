@@ -25,6 +25,8 @@ class Action(StrEnum):
     TOKENS = "make tokens"
     ASK_WHO = "ask who one is"
     CALL = "call"
+    SEE_CHANNELS = "see channels"
+    SET_CHANNELS = "set channels"
 
 
 class Scope(StrEnum):
@@ -63,6 +65,9 @@ RULES: dict[Action, Callable[[User | None, Run | None], bool]] = {
     Action.TOKENS: _logged_in,
     Action.ASK_WHO: _logged_in,
     Action.CALL: _logged_in,
+    # They belong to all users of the installation together.
+    Action.SEE_CHANNELS: _logged_in,
+    Action.SET_CHANNELS: _logged_in,
 }
 
 # The scope that a token needs, beyond the rule, which holds for its user; None: any will do. Without a row: none does.
@@ -77,7 +82,11 @@ SCOPES: dict[Action, Scope | None] = {
     Action.INPUT: Scope.RUN,
     Action.ASK_WHO: None,
     Action.CALL: None,
+    Action.SEE_CHANNELS: Scope.READ,
+    Action.SET_CHANNELS: Scope.CHANNELS,
 }
+# Scopes that serve instead: who may set a channel may see it.
+INSTEAD: dict[Action, Scope] = {Action.SEE_CHANNELS: Scope.CHANNELS}
 # The doors that take tokens, by the beginnings of their names; all others ask for a session.
 TOKEN_DOORS = ("http:api.", "http:channels.", "http:rpc.")
 
@@ -112,6 +121,9 @@ DOORS: dict[str, Action] = {
     "http:tokens.page": Action.TOKENS,
     "http:tokens.make": Action.TOKENS,
     "http:tokens.revoke": Action.TOKENS,
+    # the pages of channels
+    "http:channels_page.page": Action.SEE_CHANNELS,
+    "http:channels_page.oboe": Action.SEE_CHANNELS,
     # the HTTP API; starting typed code is Action.CODE beside START
     "http:api.me": Action.ASK_WHO,
     "http:api.jobs": Action.LIST_JOBS,
@@ -139,6 +151,14 @@ DOORS: dict[str, Action] = {
     "rpc:runs.status": Action.WATCH,
     "rpc:runs.output": Action.WATCH,
     "rpc:runs.stop": Action.STOP,
+    # channels
+    "http:channels.all_": Action.SEE_CHANNELS,
+    "http:channels.one": Action.SEE_CHANNELS,
+    "http:channels.set_": Action.SET_CHANNELS,
+    "http:channels.set_one": Action.SET_CHANNELS,
+    "http:channels.delete": Action.SET_CHANNELS,
+    "http:channels.set_stream": Action.SEE_CHANNELS,
+    "http:channels.stream": Action.SEE_CHANNELS,
 }
 
 
@@ -167,7 +187,7 @@ def require_scope(scopes: Collection[Scope] | None, action: Action, user: User) 
         audit.denied("scope", user.id, detail=action)
         raise Forbidden("No token is good for this: it takes a login in the browser.")
     scope = SCOPES[action]
-    if scope is not None and scope not in scopes:
+    if scope is not None and scope not in scopes and INSTEAD.get(action) not in scopes:
         audit.denied("scope", user.id, detail=action)
         raise Forbidden(f"This token lacks the scope `{scope}`.")
 

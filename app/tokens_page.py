@@ -20,7 +20,7 @@ MEANINGS = {
     Scope.RUN: "start runs, and give them input",
     Scope.STOP: "stop and kill runs",
     Scope.CODE: "start typed code (with “run”)",
-    Scope.CHANNELS: "set channels",
+    Scope.CHANNELS: "set channels, and see them",
 }
 
 

@@ -60,6 +60,7 @@ def register(app: Flask) -> None:
         asset=lambda name: url_for("static", filename=name, v=assets.version(name)),
         import_map=lambda: assets.imports(url_for),
         library_style=lambda package: assets.style(package, url_for),
+        library_script=lambda package: assets.script(package, url_for),
         storage=lambda: app.extensions["health"].storage,
     )
     app.register_error_handler(LoginRequired, _to_login)

@@ -40,7 +40,7 @@ MODULES = {
 }
 STYLES = {"@xterm/xterm": "css/xterm.css"}
 # Plain scripts, which a page names by themselves.
-SCRIPTS = {"brython": "brython.min.js"}
+SCRIPTS = {"brython": "brython.min.js", "oboe": "dist/oboe-browser.min.js"}
 LICENSE_NAMES = ("LICENSE", "LICENSE.md", "LICENSE.txt")
 
 

@@ -113,6 +113,19 @@ class Stream:
         for line in self._lines:
             yield json.loads(line)
 
+    def objects(self) -> Iterator[dict[str, Any]]:
+        """JSON objects with nothing between them."""
+        decoder, text = json.JSONDecoder(), ""
+        for chunk in self.answer.iter_content(None):
+            text += chunk.decode()
+            while text:
+                try:
+                    found, end = decoder.raw_decode(text)
+                except ValueError:
+                    break
+                yield found
+                text = text[end:]
+
     def events(self) -> Iterator[dict[str, Any]]:
         """Server-Sent Events: `id`, `event`, `data` (as JSON), `retry`; comments are `{"comment": text}`."""
         event: dict[str, Any] = {}

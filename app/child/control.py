@@ -1,7 +1,8 @@
 """A job's end of the control socket: one JSON object a line, to its supervisor and from it; the standard library alone.
 
-To the job: `start` first of all, `ask` (somebody pressed Stop), and the answers `token` and `input`. From the job:
-`begun`, `token?`, `progress`, `input?` with a prompt, and `ended`. docs/adr/0018 has the reasons.
+To the job: `start` first of all, `ask` (somebody pressed Stop), and the answers `token`, `input` and `channel`. From
+the job: `begun`, `token?`, `progress`, `input?` with a prompt, `channel` with a value to set, and `ended`.
+docs/adr/0018 has the reasons.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ POLL_SECONDS = 1.0
 
 
 class Refused(Exception):
-    """The supervisor has no token to give; `kind` is the error's name in app.errors."""
+    """The supervisor does not give or do what was asked; `kind` is the error's name in app.errors."""
 
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
@@ -112,6 +113,17 @@ class Control:
             raise Refused(answer["error"], answer["text"])
         token: str = answer["token"]
         return token
+
+    def channel(self, name: str, value: str) -> None:
+        """Set a channel to a value (JSON); comes back when that is done.
+
+        Raises: Refused; EOFError.
+        """
+        with self._asking:
+            self.say("channel", channel=name, value=value)
+            answer = self.wait_for("channel")
+        if "error" in answer:
+            raise Refused(answer["error"], answer["text"])
 
     def input(self, prompt: str) -> str:
         """What is typed on the page, without the line's end.

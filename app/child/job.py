@@ -12,9 +12,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from app import errors
 from app.catalog import Job
@@ -27,6 +27,7 @@ MESSAGE_CHARACTERS = 500
 DEFER_SECONDS = 0.002
 # As shells have it: 128 and the number of SIGINT.
 INTERRUPTED = 130
+T = TypeVar("T")
 _OURS = (__file__, asyncio.runners.__file__, asyncio.base_events.__file__)
 
 
@@ -77,6 +78,15 @@ class Interrupt:
         os.kill(os.getpid(), signal.SIGINT)
 
 
+def _own_errors(ask: Callable[[], T]) -> T:
+    """What the supervisor answers; where it refuses, that is the error that it names."""
+    try:
+        return ask()
+    except Refused as error:
+        kind = getattr(errors, error.kind, errors.RealtimeError)
+        raise kind(str(error)) from None
+
+
 class JobCall:
     """One call of a job's function."""
 
@@ -114,19 +124,15 @@ class JobCall:
         control, user = self._control, User(**self._start["user"])
         return {
             "running": control.running,
-            "token": JobToken(self._token, self._start["api_url"]),
+            "token": JobToken(lambda: _own_errors(control.token), self._start["api_url"]),
             "user": user,
             "run": JobRun(
-                self._start["run"], user, lambda values: control.say("progress", progress=values["progress"])
+                self._start["run"],
+                user,
+                lambda values: control.say("progress", progress=values["progress"]),
+                lambda name, value: _own_errors(lambda: control.channel(name, value)),
             ),
         }
-
-    def _token(self) -> str:
-        try:
-            return self._control.token()
-        except Refused as error:
-            kind = getattr(errors, error.kind, errors.RealtimeError)
-            raise kind(str(error)) from None
 
     async def _await(self, work: Awaitable[object]) -> None:
         loop, task, control = asyncio.get_running_loop(), asyncio.current_task(), self._control

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.model import User
+from app.values import encoded, name_of
 
 PROGRESS_SECONDS = 0.2
 
@@ -33,13 +34,36 @@ class JobToken:
         return "<token>"
 
 
-class JobRun:
-    """The injected `run`: its `id`, its `user`, and how far it has come."""
+class JobChannel:
+    """A named live value: all who stream it have what it is set to."""
 
-    def __init__(self, run_id: str, user: User, tell: Callable[[dict[str, Any]], object]) -> None:
+    def __init__(self, name: str, store: Callable[[str, str], object]) -> None:
+        self.name = name
+        self._store = store
+
+    def set(self, value: Any) -> None:
+        """Give it a value, anything that JSON can hold; it is stored when this returns.
+
+        While the store is away the newest value waits for it, and this returns.
+
+        Raises: ValueError for what is no such value, or too large; TooMany where there are too many channels.
+        """
+        self._store(self.name, encoded(value))
+
+
+class JobRun:
+    """The injected `run`: its `id`, its `user`, how far it has come, and channels."""
+
+    def __init__(
+        self,
+        run_id: str,
+        user: User,
+        tell: Callable[[dict[str, Any]], object],
+        set_channel: Callable[[str, str], object],
+    ) -> None:
         self.id = run_id
         self.user = user
-        self._tell = tell
+        self._tell, self._set_channel = tell, set_channel
         self._told = 0.0
 
     def progress(self, done: float, total: float) -> None:
@@ -53,3 +77,10 @@ class JobRun:
         if done == total or now - self._told >= PROGRESS_SECONDS:
             self._told = now
             self._tell({"progress": (done, total)})
+
+    def channel(self, name: str) -> JobChannel:
+        """A channel of the installation, which is made as it is first set.
+
+        Raises: ValueError where this is no name.
+        """
+        return JobChannel(name_of(name), self._set_channel)

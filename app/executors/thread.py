@@ -12,6 +12,7 @@ from typing import Any
 from app.archiver import Archiver
 from app.capture import Capture, Pipe, PipeProcessor
 from app.catalog import Job
+from app.channel_writer import ChannelWriter
 from app.config import Settings
 from app.credentials import Credentials
 from app.errors import StoreUnavailable
@@ -36,10 +37,18 @@ class ThreadExecutor:
     begins = Status.RUNNING
 
     def __init__(
-        self, settings: Settings, stack: Stack, log: Log, runs: Runs, *, credentials: Credentials, archiver: Archiver
+        self,
+        settings: Settings,
+        stack: Stack,
+        log: Log,
+        runs: Runs,
+        *,
+        credentials: Credentials,
+        archiver: Archiver,
+        channels: ChannelWriter,
     ) -> None:
         self._settings, self._stack, self._log, self._runs = settings, stack, log, runs
-        self._credentials, self._archiver = credentials, archiver
+        self._credentials, self._archiver, self._channels = credentials, archiver, channels
         self._live: dict[str, tuple[Run, FlaskThread]] = {}
         # Called when there is room for another run.
         self.on_room: Callable[[], object] = lambda: None
@@ -107,7 +116,12 @@ class ThreadExecutor:
         offered = {
             "token": JobToken(lambda: stack.call_from_thread(fresh), self._settings.provider_url),
             "user": run.user,
-            "run": JobRun(run.id, run.user, lambda values: stack.call_from_thread(tell, values)),
+            "run": JobRun(
+                run.id,
+                run.user,
+                lambda values: stack.call_from_thread(tell, values),
+                lambda name, value: stack.call_from_thread(self._channels.set, name, value, masker),
+            ),
         }
         arguments = {**params, **{name: offered[name] for name in job.injected if name in offered}}
         grace, limit = job.rules.grace, job.rules.limits.seconds

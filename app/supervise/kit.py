@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from app.archiver import Archiver
 from app.capture import PipeProcessor
+from app.channel_writer import ChannelWriter
 from app.config import Settings
 from app.credentials import Credentials
 from app.model import Record, Run
@@ -34,6 +35,7 @@ class Kit:
     archiver: Archiver
     credentials: Credentials
     calls: Calls
+    channels: ChannelWriter
     news: News
     templates: Templates
     waits: Waits

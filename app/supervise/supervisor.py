@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from app.archiver import Archiver
 from app.capture import PipeProcessor
+from app.channel_writer import ChannelWriter
 from app.config import Settings
 from app.credentials import Credentials
 from app.errors import StoreUnavailable
@@ -20,6 +21,7 @@ from app.recorder import store_all
 from app.stack import ThreadingStack
 from app.store.archive import FolderArchive
 from app.store.calls import Calls
+from app.store.channels import ChannelStore
 from app.store.connection import connect
 from app.store.log import Log
 from app.store.runs import Runs
@@ -152,6 +154,7 @@ def make_supervisor(
         archiver=archiver,
         credentials=Credentials(settings, stack, Provider(settings), tokens),
         calls=Calls(vital_client),
+        channels=ChannelWriter(stack, ChannelStore(settings, stack, client)),
         news=News(runs),
         templates=Templates(settings),
         waits=waits,

@@ -22,6 +22,7 @@ from app.supervise.outcome import Ending
 from app.supervise.spawn import Spawned
 from app.supervise.stages import ASK, INTERRUPT, KILL, TERMINATE, Stages
 from app.supervise.talk import Talk
+from app.values import encoded, name_of
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ class Vigil:
         self._poll.register(spawned.link, select.POLLIN)
         self._poll.register(box.fd, select.POLLIN)
         self._talk = Talk(spawned.control, self._poll, self._hear)
-        self._begun = self._asks = False
+        self._begun = self._asks = self._sets = False
         self._over = False
         self._stopped_at = 0.0
         self._next_trouble = 0.0
@@ -158,6 +159,7 @@ class Vigil:
             "progress": self._hear_progress,
             "token?": self._hear_token,
             "input?": self._hear_input,
+            "channel": self._hear_channel,
             "ended": self._hear_ended,
         }
         if message["say"] in handlers:
@@ -187,6 +189,13 @@ class Vigil:
         if not before:
             self.look_for_input()
 
+    def _hear_channel(self, message: dict[str, Any]) -> None:
+        name, value = name_of(message["channel"]), encoded(json.loads(message["value"]))
+        # A thread for each, and so one at a time: a job waits for the answer.
+        if not self._sets:
+            self._sets = True
+            self._kit.stack.spawn(self._set_channel, name, value)
+
     def _hear_ended(self, message: dict[str, Any]) -> None:
         self.ending.said = (int(message["exit_code"]), _text(message["message"], MESSAGE_CHARACTERS))
 
@@ -202,6 +211,22 @@ class Vigil:
             logger.exception("no token for run %s", self._run.id)
             answer = {"error": "RealtimeError", "text": "There is no token; the runner's log says why."}
         self._box.put(lambda: self._talk.say(do="token", **answer))
+
+    def _set_channel(self, name: str, value: str) -> None:
+        """In a thread of its own, as the store may take its time."""
+        try:
+            self._kit.channels.set(name, value, self._masker)
+            answer = {}
+        except RealtimeError as error:
+            answer = {"error": type(error).__name__, "text": str(error)}
+        except Exception:
+            logger.exception("run %s cannot set a channel", self._run.id)
+            answer = {"error": "RealtimeError", "text": "The channel is not set; the runner's log says why."}
+        self._box.put(lambda: self._answer_channel(answer))
+
+    def _answer_channel(self, answer: dict[str, str]) -> None:
+        self._sets = False
+        self._talk.say(do="channel", **answer)
 
     def look_for_input(self) -> None:
         """Something may have been typed."""
