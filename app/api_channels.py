@@ -121,7 +121,7 @@ def stream(form: str | None = None) -> Response:
     here = channels()
     made.call_on_close(lambda: here.leave(listener))
     try:
-        here.listen(listener, after, strict=bool(query.channel))
+        here.listen(listener, after, query.past, strict=bool(query.channel))
     except BaseException:
         made.close()
         raise
@@ -141,7 +141,9 @@ def channels() -> Channels:
 def _body(listener: Listener, shape: Joined, *, follow: bool) -> Iterator[bytes]:
     yield shape.begin()
     for event in listener if follow else listener.first():
-        yield shape.event(event)
+        data = shape.event(event)
+        if data:
+            yield data
 
 
 def _after(asked_for: int | None) -> int | None:

@@ -44,6 +44,7 @@ Number = Annotated[int, Field(ge=1, le=MOST_BYTES), BeforeValidator(_digits)]
 Page = Annotated[int, Field(ge=1, le=MOST_RUNS), BeforeValidator(_digits)]
 Few = Annotated[int, Field(ge=1, le=MOST_MATCHES), BeforeValidator(_digits)]
 Beat = Annotated[int, Field(ge=1, le=300), BeforeValidator(_digits)]
+Past = Annotated[int, Field(ge=0, le=3600), BeforeValidator(_digits)]
 YesNo = Annotated[bool, BeforeValidator(_yes_no)]
 
 
@@ -139,6 +140,7 @@ class StreamQuery(Asked):
         [], max_length=MOST_NAMES, description="A channel, instead of those of the cookie; may be given several times."
     )
     after: Whole | None = Field(None, description="Begin with the changes after this `sequence`, not with all values.")
+    past: Past = Field(0, description="Seconds whose changes are told first, as far as they are kept; not as `.json`.")
     follow: YesNo = Field(True, description="Go on for ever; false: end behind what there is.")
     heartbeat: Beat = Field(10, description="Seconds of silence after which that is said.")
 

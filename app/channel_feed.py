@@ -23,7 +23,8 @@ MOST_WAITING = 1024
 WAIT_SECONDS = 1.0
 RETRY_SECONDS = 0.2
 
-# `snapshot` (the moment, and all values), `change` (a Change), `missed` (how many; None: nobody knows), `silence`.
+# `past` (a Change before the first snapshot), `snapshot` (the moment, and all values), `change` (a Change), `missed`
+# (how many; None: nobody knows), `silence`.
 Event = tuple[str, Any]
 
 
@@ -41,10 +42,11 @@ class Listener:
         self._first: list[Event] = []
         self.closed = False
 
-    def begin(self, after: int | None) -> list[str]:
+    def begin(self, after: int | None, past: float = 0.0) -> list[str]:
         """Read what the channels hold, or what came after a moment; the names of those that do not exist.
 
-        Call it once the feed is joined, so that nothing comes between. Raises: StoreUnavailable.
+        Without a moment what came in the `past` seconds goes before. Call it once the feed is joined, so that nothing
+        comes between. Raises: StoreUnavailable.
         """
         self._moment, found = self._store.read(self.names)
         self._first = [("snapshot", (self._moment, found))]
@@ -55,6 +57,9 @@ class Listener:
             self._first = [("change", each) for each in changes if each.name in self.names]
         elif after is not None:
             self._first.insert(0, ("missed", None))
+        elif past:
+            changes = [each for each in self._store.past(past) if each.name in found and each.sequence <= self._moment]
+            self._first[:0] = [("past", each) for each in changes]
         return [name for name in self.names if name not in found]
 
     def push(self, change: Change) -> None:

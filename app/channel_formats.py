@@ -35,6 +35,9 @@ class Joined:
         name, value = event
         if name == "change":
             return _joined(value)
+        if name == "past":
+            # The first object has all values.
+            return b""
         if name == "snapshot":
             found = value[1]
             pairs = (_pair(each, found[each].value if each in found else "") for each in self._names)
@@ -50,17 +53,17 @@ class Lines(Joined):
     def event(self, event: Event) -> bytes:
         """An event's line."""
         name, value = event
-        if name == "change":
-            return self.change(value)
+        if name in ("change", "past"):
+            return self.change(name, value)
         if name == "snapshot":
             sequence, found = value
             values = {each: raw(found[each].value if each in found else "") for each in self._names}
             return self.line({"type": name, "sequence": sequence, "values": values}, sequence)
         return self.line({"type": name, **({"changes": value} if name == "missed" else {})})
 
-    def change(self, change: Change) -> bytes:
+    def change(self, name: str, change: Change) -> bytes:
         """A change's line."""
-        return _line(change)
+        return _line(name, change)
 
     def line(self, value: dict[str, Any], _sequence: int | None = None) -> bytes:
         """One object."""
@@ -76,9 +79,9 @@ class Events(Lines):
         """How soon to come back."""
         return b"retry: %d\n" % RETRY
 
-    def change(self, change: Change) -> bytes:
+    def change(self, name: str, change: Change) -> bytes:
         """A change's event."""
-        return _event(change)
+        return _event(name, change)
 
     def line(self, value: dict[str, Any], sequence: int | None = None) -> bytes:
         """One event."""
@@ -96,8 +99,8 @@ def fields(change: Change) -> dict[str, Any]:
     return {**told, "value": raw(change.value)} if change.value else told
 
 
-def _told(change: Change) -> dict[str, Any]:
-    return {"type": "change" if change.value else "deleted", **fields(change)}
+def _told(name: str, change: Change) -> dict[str, Any]:
+    return {"type": "deleted" if name == "change" and not change.value else name, **fields(change)}
 
 
 # Each change is made to a form once, for all streams.
@@ -107,13 +110,14 @@ def _joined(change: Change) -> bytes:
 
 
 @lru_cache(KEPT_FORMS)
-def _line(change: Change) -> bytes:
-    return encode(_told(change)) + b"\n"
+def _line(name: str, change: Change) -> bytes:
+    return encode(_told(name, change)) + b"\n"
 
 
 @lru_cache(KEPT_FORMS)
-def _event(change: Change) -> bytes:
-    return _sse(_told(change), change.sequence)
+def _event(name: str, change: Change) -> bytes:
+    # Who is cut off in the midst of the past begins anew.
+    return _sse(_told(name, change), change.sequence if name == "change" else None)
 
 
 def _sse(value: dict[str, Any], sequence: int | None) -> bytes:

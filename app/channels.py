@@ -103,13 +103,15 @@ class Channels:
         rights.require(user, Action.SEE_CHANNELS)
         return self._feed.listen(_names(names), silence)
 
-    def listen(self, listener: Listener, after: int | None, *, strict: bool) -> None:
+    def listen(self, listener: Listener, after: int | None, past: float, *, strict: bool) -> None:
         """Let it hear, from now on or from a moment of the sequence on; call `leave` at its end, whatever happens.
+
+        Without a moment what came in the `past` seconds is told first.
 
         Raises: NotFound where channels do not exist, if `strict`.
         """
         self._feed.join(listener)
-        lacking = listener.begin(after)
+        lacking = listener.begin(after, past)
         if lacking and strict and after is None:
             raise _unknown(lacking)
 

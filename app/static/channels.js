@@ -34,6 +34,8 @@ class Card {
   #range;
   #chart;
   #told = 0;
+  // What came before this page looked is added once.
+  #knows = false;
 
   /** @param {string} name */
   constructor(name) {
@@ -56,7 +58,17 @@ class Card {
     const text = value === undefined ? "deleted" : typeof value === "string" ? value : JSON.stringify(value);
     this.#value.textContent = text;
     this.#value.classList.toggle("long", text.length > 12);
+    this.#knows = true;
     this.#chart.add(time, typeof value === "number" ? value : null);
+  }
+
+  /**
+   * Before what is known from this page's own time.
+   * @param {unknown} value
+   * @param {number} time
+   */
+  past(value, time) {
+    if (!this.#knows) this.#chart.add(time, typeof value === "number" ? value : null);
   }
 
   /** From here to what comes next nothing is known. */
@@ -122,7 +134,7 @@ function listen(names) {
   say(element("problem"), "");
   tell(names.length ? "connecting" : "none", names.length ? "Connecting" : "");
   if (!names.length) return;
-  const opened = new EventSource(`${data.links.events}?${question(names)}`);
+  const opened = new EventSource(`${data.links.events}?${question(names)}&past=${MINUTES * 60}`);
   source = opened;
   opened.addEventListener("open", () => tell("connected", "Live"));
   opened.addEventListener("error", () => {
@@ -135,6 +147,7 @@ function listen(names) {
     for (const [name, value] of Object.entries(values)) shown.get(name)?.set(value, Date.now());
     draw();
   });
+  on("past", ({ channel, value, time }) => shown.get(channel)?.past(value, time * 1000 + ahead));
   on("change", (/** @type {Change} */ change) => take(change));
   on("deleted", (/** @type {Change} */ change) => take(change));
   on("missed", ({ changes }) => {

@@ -8,6 +8,7 @@ second in a crash does not use a number twice.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -126,6 +127,11 @@ class ChannelStore:
         # Of an empty store, or one that has forgotten its newest changes, nobody knows what was there.
         known = changes[0].previous == sequence if changes else _sequence(last) == sequence
         return (_sequence(last), changes) if known else None
+
+    def past(self, seconds: float) -> list[Change]:
+        """The changes of the last so many seconds, as far as they are kept."""
+        with store_errors():
+            return _changes(self._client.xrange(CHANGES, min=f"{int((time.time() - seconds) * 1e6)}-0"))
 
     def wait(self, after: int, seconds: float) -> list[Change]:
         """The changes after a moment, in order; waits for `seconds` (1 at most) where there are none."""

@@ -22,7 +22,7 @@ THEMSELVES = {"api.description", "api.manual"}
 @pytest.mark.timeout(300)
 def test_the_server_does_what_the_description_says(server: Server, person: requests.Session, tmp_path: Path) -> None:
     """Schemathesis finds no answer that the description does not promise, and nothing that breaks the server."""
-    token = make_token(server.url, person, "read", "run", "stop")
+    token = make_token(server.url, person, "read", "run", "stop", "channels")
     st = Path(sys.executable).with_name("st")
     options = ["--phases", "examples,coverage,fuzzing", "--max-examples", "10", "--generation-deterministic"]
     command = [str(st), "--config-file", str(ROOT / "tests" / "schemathesis.toml"), "run", *options, "--no-color"]
@@ -37,10 +37,10 @@ def test_every_door_is_described(api: Api) -> None:
     description = requests.get(f"{api.url}/openapi.json", timeout=20).json()
     assert description["openapi"].startswith("3.1.")
     described = {each["operationId"] for methods in description["paths"].values() for each in methods.values()}
-    doors = {door.removeprefix("http:") for door in DOORS if door.startswith("http:api.")} - THEMSELVES
-    names = {door.removeprefix("api.") for door in doors}
-    assert names - {"output"} <= described
-    assert {"output_by_accept", "output_in_form"} <= described
+    doors = {door.removeprefix("http:") for door in DOORS if door.startswith(("http:api.", "http:channels."))}
+    names = {door.rpartition(".")[2].rstrip("_") for door in doors - THEMSELVES}
+    assert names - {"output", "stream"} <= described
+    assert {f"{name}_{how}" for name in ("output", "stream") for how in ("by_accept", "in_form")} <= described
     for path, methods in description["paths"].items():
         for each in methods.values():
             assert each["summary"], path

@@ -14,6 +14,9 @@ from tests.integration.store_fixture import dump
 from tests.serving import Server
 from tests.waiting import wait_until
 
+SEEN = ("/channels", "/stream", "POST /set_stream")
+CHANNELS = (*SEEN, "PUT /channels/X", "PATCH /channels", "DELETE /channels/X")
+
 
 def _page(server: Server, person: requests.Session) -> str:
     return person.get(f"{server.url}/tokens", timeout=20).text
@@ -64,10 +67,11 @@ def test_a_revoked_token_is_none(server: Server, person: requests.Session, api: 
 @pytest.mark.parametrize(
     ("scopes", "allowed"),
     [
-        (("read",), {"/me", "/jobs", "/runs", "/runs/RUN", "/runs/RUN/output", "/runs/RUN/search?text=0"}),
+        (("read",), {*SEEN, "/me", "/jobs", "/runs", "/runs/RUN", "/runs/RUN/output", "/runs/RUN/search?text=0"}),
         (("run",), {"/me", "POST /runs", "POST /runs/RUN/input"}),
         (("stop",), {"/me", "POST /runs/RUN/stop", "POST /runs/RUN/kill"}),
-        (("code", "channels"), {"/me"}),
+        (("code",), {"/me"}),
+        (("channels",), {"/me", *CHANNELS}),
     ],
 )
 def test_a_token_opens_what_its_scopes_name(
@@ -78,7 +82,7 @@ def test_a_token_opens_what_its_scopes_name(
     api.wait_end(run)
     token = Api(server.url, make_token(server.url, person, *scopes))
     doors = ["/me", "/jobs", "/runs", "/runs/RUN", "/runs/RUN/output", "/runs/RUN/search?text=0", "POST /runs"]
-    for door in [*doors, "POST /runs/RUN/input", "POST /runs/RUN/stop", "POST /runs/RUN/kill"]:
+    for door in [*doors, *CHANNELS, "POST /runs/RUN/input", "POST /runs/RUN/stop", "POST /runs/RUN/kill"]:
         method, _, path = door.rpartition(" ")
         body = {"line": "x"} if path.endswith("input") else {"job": "silent"}
         answer = token.ask(

@@ -288,7 +288,17 @@ def test_a_form_that_is_none_is_refused(letters: Api) -> None:
     """Images of channels there are none; an option that makes no sense is refused before anything is sent."""
     letters.wrong(406, "not_acceptable", "/stream?channel=X", headers={"Accept": "image/png"})
     letters.wrong(404, "not_found", "/stream.xml?channel=X")
-    for query in ("heartbeat=0", "after=-1", "after=x", "colour=red", "follow=maybe", "channel=", "channel=%C3%A9"):
+    for query in (
+        "heartbeat=0",
+        "past=-1",
+        "past=99999",
+        "after=-1",
+        "after=x",
+        "colour=red",
+        "follow=maybe",
+        "channel=",
+        "channel=%C3%A9",
+    ):
         letters.wrong(400, "bad_request", f"/stream?channel=X&{query}")
     letters.wrong(400, "bad_request", "/stream?channel=X", headers={"Last-Event-ID": "x"})
     assert letters.ask("/stream?channel=X", "HEAD").content == b""
@@ -337,3 +347,15 @@ def test_there_is_an_end_to_channels(start_server: Callable[..., Server]) -> Non
     set_(api, A=5, C=3)
     api.ask("/channels/B", "DELETE")
     set_(api, D=4)
+
+
+def test_the_past_is_told_first_where_it_is_asked_for(letters: Api) -> None:
+    """Changes of the last minutes as `past`, then the values; the seed's form begins with its values as ever."""
+    for number in (1, 2, 3):
+        set_(letters, X=number, Y=number)
+    lines = list(letters.stream("/stream.ndjson?channel=X&past=60&follow=false").records())
+    assert [(each["type"], each.get("value")) for each in lines[:-1]] == [("past", each) for each in (0, 1, 2, 3)]
+    assert lines[-1]["values"] == {"X": 3}
+    assert next(letters.stream("/stream?channel=X&past=60").objects()) == {"X": 3}
+    events = list(letters.stream("/stream.sse?channel=X&past=60&follow=false").events())
+    assert ["id" in each for each in events] == [False] * 4 + [True]

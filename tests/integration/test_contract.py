@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
 import requests
 
+from tests.api import Api
 from tests.brokers import RedisBroker
 from tests.integration.simulator_fixture import Simulator
 from tests.server_fixture import settings_for
@@ -79,6 +81,20 @@ def test_injected_names_are_there(open_page: Page, executor: str, simulator: Sim
     assert open_page.text(run).startswith("First User user1@example.com " + run + " True True " + simulator.url)
     assert open_page.text(run).endswith("token *****\n")
     assert (end["status"], end["exit_code"], end["progress"]) == ("succeeded", 0, [10, 10])
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_jobs_set_channels(open_page: Page, contract: Server, visitor: requests.Session, executor: str) -> None:
+    """Every value reaches whoever streams the channel, in order; secrets are masked, wrong ones refused."""
+    api = Api(contract.url, person=visitor)
+    run = open_page.start(f"sets_channels_{executor}", count=200)
+    end = open_page.wait_for_end(run)
+    assert end["status"] == "succeeded", open_page.text(run)
+    assert open_page.text(run) == "channel:\n" * 6 + "set True\n"
+    assert api.get(f"/channels/job:{run}")["value"] == "done"
+    assert api.get("/channels/job:other")["value"] == {"text": "*****", "n": [1, None]}
+    changes = list(islice(api.stream(f"/stream.ndjson?channel=job:{run}&after=0").records(), 201))
+    assert [each["value"] for each in changes] == [*range(200), "done"]
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

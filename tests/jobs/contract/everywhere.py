@@ -301,3 +301,27 @@ def leaves(*, count: int):
     for number in range(count):
         print(number)
     os._exit(3)
+
+
+@everywhere(secrets=["a channel's secret"])
+def sets_channels(run, *, count: int = 3):
+    """Set channels to values of several kinds, in the main thread and in another, then wrongly in each way."""
+    channel = run.channel(f"job:{run.id}")
+    for number in range(count):
+        channel.set(number)
+    other = threading.Thread(
+        target=run.channel("job:other").set, args=({"text": "a channel's secret", "n": [1, None]},)
+    )
+    other.start()
+    other.join()
+    for name, value in (("Updates", 1), ("a b", 1), ("", 1), ("x", object()), ("x", float("nan")), ("x", "x" * 5000)):
+        try:
+            run.channel(name).set(value)
+        except ValueError as error:
+            print(str(error)[:8])
+
+    async def task():
+        run.channel(f"job:{run.id}").set("done")
+
+    asyncio.run(task())
+    print("set", channel.name == f"job:{run.id}")
