@@ -157,10 +157,9 @@ def _in_cookie(mark: Operation) -> list[dict[str, Any]]:
 
 
 def _responses(mark: Operation) -> dict[str, Any]:
-    schema: dict[str, Any] = _ref(mark.answer) if mark.answer else {"type": "string"}
     good: dict[str, Any] = {"description": HTTPStatus(mark.status).phrase}
     if mark.content:
-        good["content"] = {kind: {"schema": schema} for kind in mark.content}
+        good["content"] = {kind: {"schema": _ref(mark.answer) if mark.answer else _any(kind)} for kind in mark.content}
     errors = {*ALWAYS, *mark.errors, *(BODY_ERRORS if mark.body else ())}
     told = {
         str(status): {
@@ -172,6 +171,11 @@ def _responses(mark: Operation) -> dict[str, Any]:
     }
     empty = {"204": {"description": mark.nothing}} if mark.nothing else {}
     return {str(mark.status): good, **empty, **told}
+
+
+def _any(kind: str) -> dict[str, Any]:
+    """An answer without a model: text, or one JSON value after the other."""
+    return {} if kind == "application/json" else {"type": "string"}
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:

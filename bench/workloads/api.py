@@ -44,16 +44,22 @@ class Client:
         return data
 
 
+def token_of(product: Product, *scopes: str) -> str:
+    """A token of the product's person."""
+    form = {"name": "bench", "days": "1", "scope": list(scopes)}
+    page = product.person.http.post(f"{product.url}/tokens", data=form, timeout=20)
+    found = SECRET.search(page.text)
+    check(found, "no token is made")
+    return found[0] if found else ""
+
+
 class Caller:
     """Asks the API with a token of the product's person."""
 
     def __init__(self, product: Product) -> None:
-        form = {"name": "bench", "days": "1", "scope": ["read", "run", "stop"]}
-        page = product.person.http.post(f"{product.url}/tokens", data=form, timeout=20)
-        found = SECRET.search(page.text)
-        check(found, "no token is made")
         self.port = urlsplit(product.url).port or 80
-        self.head = f"Host: localhost:{self.port}\r\nAuthorization: Bearer {found[0] if found else ''}\r\n\r\n"
+        token = token_of(product, "read", "run", "stop")
+        self.head = f"Host: localhost:{self.port}\r\nAuthorization: Bearer {token}\r\n\r\n"
 
     def request(self, path: str) -> bytes:
         """A GET as bytes."""
@@ -74,13 +80,13 @@ def streams(lab: Lab, sheet: Sheet) -> None:
             clients.append(Client(caller.port))
             # At once: a server does not wait long for a request.
             clients[-1].socket.sendall(request)
-        _read_all(clients, lambda client: client.said and client.said[0][1].startswith(b"HTTP/1.1 200"))
+        read_all(clients, lambda client: client.said and client.said[0][1].startswith(b"HTTP/1.1 200"))
         sheet.put("streams-memory", PRODUCT, (product.memory() - before) * 1024 / count)
-        busy, began = _busy(product), time.monotonic()
+        computed, began = busy(product), time.monotonic()
         with undisturbed():
             signal.touch()
-            _read_all(clients, lambda client: client.said[-1][1].endswith(b"0\r\n\r\n"))
-        sheet.put("streams-cpu", PRODUCT, 100 * (_busy(product) - busy) / (time.monotonic() - began))
+            read_all(clients, lambda client: client.said[-1][1].endswith(b"0\r\n\r\n"))
+        sheet.put("streams-cpu", PRODUCT, 100 * (busy(product) - computed) / (time.monotonic() - began))
     found = []
     for each in clients:
         times = [(now - int(stamp)) / 1e6 for now, data in each.said for stamp in STAMP.findall(data)]
@@ -153,7 +159,7 @@ def _whole(client: Client) -> bool:
     return length is not None and len(body) >= int(length[1])
 
 
-def _read_all(clients: list[Client], done: Callable[[Client], object]) -> None:
+def read_all(clients: list[Client], done: Callable[[Client], object]) -> None:
     """Read until `done(client)` for each."""
     deadline = time.monotonic() + SECONDS
     with selectors.DefaultSelector() as selector:
@@ -169,7 +175,7 @@ def _read_all(clients: list[Client], done: Callable[[Client], object]) -> None:
                     waiting.discard(client)
 
 
-def _busy(product: Product) -> float:
+def busy(product: Product) -> float:
     """Seconds of computing of the web server, all of its processes together."""
     seconds = 0.0
     for process in product.server():
