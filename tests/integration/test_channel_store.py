@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +19,6 @@ from app.store.channels import CHANGES, MOST_CHANGES, ChannelStore
 from app.store.connection import connect
 from app.store.subscriptions import MOST_PER_USER, Subscriptions
 from tests.killable import Valkey
-from tests.waiting import wait_until
 
 
 def _settings(url: str) -> Settings:
@@ -39,7 +39,7 @@ def store(stack: Stack, settings: Settings) -> ChannelStore:
 
 def _take(events: Iterator[Event], count: int) -> list[Any]:
     """Values of so many changes."""
-    found = []
+    found: list[Any] = []
     while len(found) < count:
         name, value = next(events)
         assert name in ("change", "silence"), (name, value)
@@ -220,8 +220,10 @@ def test_a_jobs_newest_values_wait_for_the_store(valkey: Valkey, stack: Stack) -
         writer.set("A", str(number), Masker())
         writer.set("B", f'"{number}"', Masker())
     valkey.start()
-    stack.sleep(0.7)
-    wait_until(lambda: stack.sleep(0.05) or [each.value for each in store.all()] == ["3", '"3"'])
+    deadline = time.monotonic() + 20
+    while [each.value for each in store.all()] != ["3", '"3"']:
+        assert time.monotonic() < deadline
+        stack.sleep(0.05)
     writer.set("A", "4", Masker())
     assert store.read(["A"])[1]["A"].value == "4"
 
