@@ -243,6 +243,8 @@ def _web_command(settings: Settings) -> list[str]:
         "graceful-timeout": str(_graceful_seconds(settings)),
         "keep-alive": "20",
         "timeout": "120",
+        # A stream names its channels; nginx takes as much.
+        "limit-request-line": "8190",
         # Nobody in front of this server is trusted with headers about the visitor.
         "forwarded-allow-ips": "",
         "log-level": "warning",

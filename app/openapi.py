@@ -27,6 +27,8 @@ TEXT = (
 # What any of these doors may answer.
 ALWAYS = (400, 401, 403, 500, 503)
 BODY_ERRORS = (413, 415)
+# Said by gunicorn or nginx, before any door, and so no problem document.
+TOO_LONG = {"414": {"description": "The address is longer than 8,190 bytes."}}
 PATTERNS = {"run_id": RUN_ID, "name": r"^[A-Za-z0-9_-]{1,200}$", "channel": NAME_PATTERN}
 # The endings of addresses that have several forms.
 FORMS = {"api.output": r"^(raw|sse|ndjson)$", "channels.stream": r"^(json|sse|ndjson)$"}
@@ -170,7 +172,7 @@ def _responses(mark: Operation) -> dict[str, Any]:
         for status in sorted(errors)
     }
     empty = {"204": {"description": mark.nothing}} if mark.nothing else {}
-    return {str(mark.status): good, **empty, **told}
+    return {str(mark.status): good, **empty, **told, **TOO_LONG}
 
 
 def _any(kind: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ const LIST_MILLISECONDS = 10_000;
 const DRAW_MILLISECONDS = 1_000;
 const TELL_MILLISECONDS = 5_000;
 const RETRY_MILLISECONDS = 3_000;
+const TOO_LONG = 414;
 
 /**
  * @typedef {object} Data
@@ -172,7 +173,8 @@ async function explain(refused, names) {
   let text = "The server cannot be reached.";
   try {
     const answer = await fetch(`${data.links.events}?${question(names)}&follow=false`);
-    text = answer.ok ? "" : (await answer.json()).detail;
+    if (answer.status === TOO_LONG) text = "These are too many names for one address. Please pick fewer.";
+    else text = answer.ok ? "" : (await answer.json()).detail;
   } catch {
     // As it is said.
   }
