@@ -166,10 +166,7 @@ def create_app(settings: Settings) -> Flask:
     for door in (*pages, api, api_channels, problems, rpc):
         door.register(app)
     socketio = _socketio(app, settings, stack)
-    wsgi: Any = app
-    wsgi.wsgi_app = visitors.around(headers.around(app.wsgi_app), settings.origins)
-    if settings.compression == "off":
-        wsgi.wsgi_app = uncompressed(wsgi.wsgi_app)
+    _surround(app, settings)
     sockets = events.Door(app, socketio)
     app.extensions["on_logout"] += [sockets.end_session, lambda session: streams.end({f"session:{session}"})]
     app.extensions["shutdown"] = readiness.before_stop(functools.partial(_end_runs, console, dispatcher, streams))
@@ -187,6 +184,13 @@ def create_app(settings: Settings) -> Flask:
     Leases(stack, Runs(vital), dispatcher).keep()
     health.keep(writers=lambda: threads.trouble, archive=lambda: archiver.trouble)
     return app
+
+
+def _surround(app: Any, settings: Settings) -> None:
+    """What comes before Flask and Socket.IO."""
+    app.wsgi_app = visitors.around(headers.around(app.wsgi_app), settings.origins)
+    if settings.compression == "off":
+        app.wsgi_app = uncompressed(app.wsgi_app)
 
 
 def _others(settings: Settings, stack: Stack, runs: Runs) -> dict[str, Executor]:
