@@ -21,7 +21,6 @@ COLOURS = {
     "killed": "red",
     "timed out": "red",
     "lost": "red",
-    "job": "bold",
 }
 MINUTE, HOUR = 60, 3600
 Row = Mapping[str, Any]
@@ -72,7 +71,7 @@ def _table(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(map(str.strip, heads)))
     for head in heads:
         # An id that is cut is none.
         table.add_column(head.upper(), no_wrap=head == "id", overflow="fold")
