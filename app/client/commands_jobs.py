@@ -52,8 +52,7 @@ def one_job(link: Link, name: str) -> dict[str, Any]:
 
     Raises: Failure.
     """
-    job: dict[str, Any] = link.call("GET", f"/jobs/{quote(name, safe='')}")
-    return job
+    return link.call("GET", f"/jobs/{quote(name, safe='')}")
 
 
 def _show(job: dict[str, Any]) -> None:

@@ -52,7 +52,7 @@ def job_and_parameters(ctx: click.Context, param: click.Parameter, begun: str) -
 def channel_names(ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem]:
     """Names of channels."""
     channels = _asked(ctx, "/channels").get("channels", [])
-    return _items((each["name"], "") for each in channels if each["name"].startswith(begun))
+    return _items((each["channel"], "") for each in channels if each["channel"].startswith(begun))
 
 
 def _items(found: Iterable[tuple[str, str]]) -> list[CompletionItem]:
@@ -77,4 +77,4 @@ def _asked(ctx: click.Context, path: str) -> dict[str, Any]:
         found = decoded(answer.content) if answer.ok else {}
     except (Failure, click.ClickException, requests.RequestException):
         return {}
-    return found if isinstance(found, dict) else {}
+    return found

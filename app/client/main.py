@@ -75,6 +75,11 @@ def _run(arguments: Sequence[str]) -> int:
     except Failure as error:
         click.echo(f"Error: {error.message}", err=True)
         return error.exits
+    except KeyError as error:
+        click.echo(
+            f"Error: the server's answer has no {error}. It may be of another version than this client.", err=True
+        )
+        return exits.BROKEN
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -10,5 +10,6 @@ COMMANDS = {
     "logs": "show a run's output, from any place on",
     "runs": "list your runs, or show one",
     "stop": "stop runs",
+    "channels": "list channels, watch them, set some",
     "completion": "print what a shell needs for a short command with completion",
 }

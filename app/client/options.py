@@ -51,7 +51,7 @@ class Link:
     screen: Screen
     as_json: bool
 
-    def call(self, method: str, path: str, **options: Any) -> Any:
+    def call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         """As `Server.call`."""
         return self.server.call(method, path, **options)
 

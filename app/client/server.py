@@ -69,7 +69,7 @@ class Server:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         again: bool = True,
-    ) -> Any:
+    ) -> dict[str, Any]:
         """What a good answer has; without `again` a call that may have had its effect is not sent a second time.
 
         Raises: Failure.
@@ -162,15 +162,15 @@ class Server:
         return Failure(detail, exits.of_status(status, code), code)
 
 
-def decoded(data: bytes) -> Any:
-    """JSON from a server.
+def decoded(data: bytes) -> dict[str, Any]:
+    """A JSON object from a server.
 
     Raises: Failure where it is none.
     """
     try:
-        return msgspec.json.decode(data)
+        return msgspec.json.decode(data, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError, UnicodeError):
-        raise Failure(f"The server {NOT_OURS}: this is no JSON.", exits.BROKEN) from None
+        raise Failure(f"The server {NOT_OURS}.", exits.BROKEN) from None
 
 
 def reason_of(error: Exception) -> str:

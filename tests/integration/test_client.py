@@ -21,6 +21,11 @@ from tests.serving import Server, free_port
 from tests.waiting import wait_until
 
 GOOD = b"HTTP/1.1 200 OK\r\n"
+NO_API = [
+    b"",
+    b"SSH-2.0\r\n",
+    *(GOOD + rest for rest in (b"\r\n<p>", b"\r\n[1]", b"\r\n{}", b"Content-Length: 9\r\n\r\n{")),
+]
 
 
 def test_log_in_and_out(server: Server, person: requests.Session, tmp_path: Path) -> None:
@@ -283,7 +288,7 @@ def test_names_cannot_draw_on_the_terminal(tmp_path: Path, status: int) -> None:
             assert b"name" in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("said", [b"", b"SSH-2.0\r\n", GOOD + b"\r\n<p>", GOOD + b"Content-Length: 9\r\n\r\n{"])
+@pytest.mark.parametrize("said", NO_API)
 def test_what_is_no_api(tmp_path: Path, said: bytes) -> None:
     """Whatever else listens there is told from the API, in one line."""
     with _saying(said) as url:

@@ -29,7 +29,7 @@ def test_its_lines_work(client: Client) -> None:
     """The first lines are a script that ends well; so does the one with input."""
     lines = re.findall(r"^    ((?:RUN=\$\()?python -m app .*|printf .*)$", PAGE, re.MULTILINE)
     assert len(lines) >= 10
-    script = "set -euo pipefail\n" + "\n".join(lines)
+    script = "set -eu\n" + "\n".join(lines)
     done = subprocess.run(
         ["bash", "-c", script.replace("python -m app", f"{sys.executable} -P -m app")],
         env=client.environment,
