@@ -61,6 +61,15 @@ def _host(value: str) -> str:
     return value
 
 
+def _dotted_name(value: str) -> str:
+    module, colon, name = value.partition(":")
+    parts = [*module.split("."), *(name.split(".") if colon else [])]
+    if len(parts) == 1 or not all(part.isidentifier() for part in parts):
+        raise ValueError("expected names such as package.module:Middleware, separated by commas")
+    return value
+
+
+DottedName = Annotated[str, AfterValidator(_dotted_name)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 RedirectUrl = Annotated[str, AfterValidator(_redirect_url)]

@@ -62,6 +62,8 @@ def answer(console: Console, run_id: str, query: OutputQuery, form: str | None) 
     made.headers["Content-Disposition"] = f'attachment; filename="{found.job}-{found.id}.txt"'
     # nginx would keep what comes until it is much.
     made.headers["X-Accel-Buffering"] = "no"
+    # Positions count bytes.
+    made.cache_control.no_transform = True
     made.vary.add("Accept")
     made.call_on_close(tap.close)
     made.call_on_close(leave)

@@ -174,7 +174,9 @@ class Settings(ServerSettings, BaseSettings):
         """The folder of older output."""
         return Path(self.archive_dir) if self.archive_dir else self.data_dir / "archive"
 
-    @field_validator("allowed_origins", "code_users", "cors_origins", "jobs", "token_keys", mode="before")
+    @field_validator(
+        "allowed_origins", "code_users", "cors_origins", "jobs", "token_keys", "wsgi_middleware", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

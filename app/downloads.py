@@ -48,6 +48,7 @@ def output(run_id: str) -> Response:
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     answer.headers["Accept-Ranges"] = "bytes" if exact else "none"
     answer.vary.add("Accept-Encoding")
+    answer.cache_control.no_transform = True
     if encoded:
         answer.headers["Content-Encoding"] = "gzip"
     if extract.omitted:

@@ -85,6 +85,18 @@ class Door:
         self._stack.sleep(GREETING_SECONDS)
         self._socketio.emit("storage", self._health.storage.as_dict(), to=sid)
 
+    def belongs(self, sid: str, user: User) -> bool:
+        """Whether a connection is there, and this user's."""
+        page = self._pages.get(sid)
+        return page is not None and page.user.id == user.id
+
+    def ask(self, sid: str, event: str, message: dict[str, Any], seconds: float) -> Any:
+        """Send an event and wait for the client's acknowledgement; None where it does not come in time."""
+        try:
+            return self._socketio.server.call(event, message, to=sid, namespace="/", timeout=seconds)
+        except TimeoutError:
+            return None
+
     def _disconnect(self, *_reason: object) -> None:
         page = self._pages.pop(_sid(), None)
         if page is None:

@@ -22,9 +22,12 @@ from app import (
     codepage,
     cross_origin,
     events,
+    examples,
+    handover,
     headers,
     keys,
     logs,
+    middleware,
     problems,
     rpc,
     tokens_page,
@@ -162,12 +165,12 @@ def create_app(settings: Settings) -> Flask:
         typed=typed,
         on_logout=[],
     )
-    pages = (headers, cross_origin, views, codepage, auth, tokens_page, channels_page)
+    pages = (headers, cross_origin, views, codepage, auth, tokens_page, channels_page, examples)
     for door in (*pages, api, api_channels, problems, rpc):
         door.register(app)
     socketio = _socketio(app, settings, stack)
-    _surround(app, settings)
-    sockets = events.Door(app, socketio)
+    _surround(app, settings, stack)
+    sockets = app.extensions["sockets"] = events.Door(app, socketio)
     app.extensions["on_logout"] += [sockets.end_session, lambda session: streams.end({f"session:{session}"})]
     app.extensions["shutdown"] = readiness.before_stop(functools.partial(_end_runs, console, dispatcher, streams))
     watchdog.watch(stack)
@@ -186,11 +189,16 @@ def create_app(settings: Settings) -> Flask:
     return app
 
 
-def _surround(app: Any, settings: Settings) -> None:
-    """What comes before Flask and Socket.IO."""
-    app.wsgi_app = visitors.around(headers.around(app.wsgi_app), settings.origins)
+def _surround(app: Any, settings: Settings, stack: Stack) -> None:
+    """What comes before Flask and Socket.IO, from the inside out."""
+    app.wsgi_app = visitors.around(headers.around(handover.inside(app.wsgi_app)), settings.origins)
     if settings.compression == "off":
         app.wsgi_app = uncompressed(app.wsgi_app)
+    if settings.wsgi_middleware:
+        forgotten = middleware.Forgotten()
+        stack.spawn(forgotten.sweep, stack.sleep)
+        # What a middleware answers by itself is under a policy, too.
+        app.wsgi_app = headers.around(middleware.around(forgotten.around(app.wsgi_app), settings.wsgi_middleware))
 
 
 def _others(settings: Settings, stack: Stack, runs: Runs) -> dict[str, Executor]:
@@ -217,7 +225,7 @@ def _trouble(executors: Mapping[str, Executor], queue: str) -> str:
 
 def _socketio(app: Flask, settings: Settings, stack: Stack) -> SocketIO:
     heartbeat = max(PING_SECONDS, settings.max_connections // MOST_PINGS)
-    return SocketIO(
+    socketio = SocketIO(
         app,
         async_mode=stack.name,
         manage_session=False,
@@ -228,6 +236,8 @@ def _socketio(app: Flask, settings: Settings, stack: Stack) -> SocketIO:
         ping_interval=heartbeat,
         ping_timeout=heartbeat,
     )
+    handover.install(socketio.server.eio)
+    return socketio
 
 
 def _end_runs(console: Console, dispatcher: Dispatcher, streams: Streams, seconds: float) -> None:

@@ -21,13 +21,12 @@ from typing import Any
 import eventlet
 import eventlet.hubs
 from eventlet.greenio import GreenSocket
-from eventlet.wsgi import WSGI_LOCAL
 from gunicorn.glogging import Logger
 from gunicorn.util import write
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.gthread import ThreadWorker
 
-from app import headers, logs
+from app import handover, headers, logs
 
 # A client that neither sends nor takes a byte for so long is gone; websockets ping each other more often.
 STALLED_SECONDS = 60
@@ -115,18 +114,20 @@ def _end_runs(worker: Any) -> None:
         worker.log.exception("The runs could not be ended.")
 
 
-class _QuietWebsockets:
-    """The application, where closing a websocket that the browser has closed already is no news for the log."""
+class _Application:
+    """The application with its middleware, which may serve websockets."""
 
-    def __init__(self, application: Any) -> None:
-        self._application = application
+    def __init__(self, application: Any, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._answer = handover.outside(application)
         self.extensions = getattr(application, "extensions", {})
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        if "HTTP_UPGRADE" in environ:
-            # eventlet writes half a line there at each such close; Flask logs what matters.
+        if self._quiet and handover.asked(environ):
+            # eventlet writes half a line there whenever a browser has closed a websocket already, which is no news for
+            # the log; Flask logs what matters.
             environ["wsgi.errors"] = io.StringIO()
-        return self._application(environ, start_response)
+        return self._answer(environ, start_response)
 
 
 class EventletWorker(AsyncWorker):  # type: ignore[misc] # gunicorn has no types
@@ -150,7 +151,7 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc] # gunicorn has no types
     def load_wsgi(self) -> None:
         """As the base."""
         super().load_wsgi()
-        self.wsgi = _QuietWebsockets(self.wsgi)
+        self.wsgi = _Application(self.wsgi, quiet=True)
 
     def run(self) -> None:
         """Serve until told to stop, or left alone by the master."""
@@ -209,7 +210,6 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc] # gunicorn has no types
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         """As the base, noting whether the request ends by itself."""
-        WSGI_LOCAL.already_handled = False
         if sock in self._refused and req.path not in ALWAYS_ANSWERED:
             _refuse(sock)
             raise StopIteration
@@ -218,12 +218,6 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc] # gunicorn has no types
             return super().handle_request(listener_name, req, sock, addr)
         finally:
             self._cuttable[sock] = True
-
-    def is_already_handled(self, respiter: Any) -> bool:
-        """After a websocket nothing can be answered on its connection: eventlet leaves a mark."""
-        if WSGI_LOCAL.already_handled:
-            raise StopIteration
-        return bool(super().is_already_handled(respiter))
 
     def timeout_ctx(self) -> Any:
         """The time that a client has for sending a request's head."""
@@ -245,12 +239,15 @@ class ThreadsWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
         self.worker_connections = _room(self)
         super().init_process()
 
+    wsgi: Any
+
     def load_wsgi(self) -> None:
         """As the base; websockets and streams leave threads for others."""
         super().load_wsgi()
         streams = self.wsgi.extensions["streams"]
         self._has_room: Callable[[], bool] = lambda: len(self._websockets) + len(streams) < self._most_lasting
         streams.has_room = self._has_room
+        self.wsgi = _Application(self.wsgi)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """As the base, and end the runs beside it."""

@@ -18,6 +18,8 @@ POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 BARE_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+# Socket.IO's packets are no text for people: whoever changes answers on their way leaves them alone.
+BARE_CACHE = "no-store, no-transform"
 HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -37,7 +39,7 @@ def register(app: Flask) -> None:
 
 def around(wsgi: WSGIApplication) -> WSGIApplication:
     """`wsgi` with these headers on answers that no view made: those of Socket.IO's polling, and its refusals."""
-    bare = [*HEADERS.items(), ("Content-Security-Policy", BARE_POLICY), ("Cache-Control", "no-store")]
+    bare = [*HEADERS.items(), ("Content-Security-Policy", BARE_POLICY), ("Cache-Control", BARE_CACHE)]
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         def starting(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
@@ -60,7 +62,8 @@ def csp_nonce() -> str:
 def _add(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = POLICY.format(nonce=csp_nonce())
     response.headers.update(HEADERS)
-    response.headers["Cache-Control"] = _cache_control(response.status_code)
+    exact = ", no-transform" if response.cache_control.no_transform else ""
+    response.headers["Cache-Control"] = _cache_control(response.status_code) + exact
     return response
 
 

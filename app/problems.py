@@ -11,6 +11,7 @@ from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import RequestRedirect
 
+from app import handover
 from app.errors import LoginRequired, RealtimeError, TooMany
 
 TYPE = "application/problem+json"
@@ -37,9 +38,10 @@ REFUSED = {
 
 
 def register(app: Flask) -> None:
-    """Have errors under /api answered so."""
+    """Have errors under /api, and those of websockets' handshakes, answered so."""
     app.before_request(_exact)
-    answered_by(app, lambda path: path.startswith(PREFIX), of)
+    # Whoever asks for a websocket cannot be led to a page.
+    answered_by(app, lambda path: path.startswith(PREFIX) or handover.asked(request.environ), of)
 
 
 def answered_by(app: Flask, meant: Callable[[str], bool], answer: Callable[[Any], Any]) -> None:

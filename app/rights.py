@@ -27,6 +27,7 @@ class Action(StrEnum):
     CALL = "call"
     SEE_CHANNELS = "see channels"
     SET_CHANNELS = "set channels"
+    TRY_EXAMPLES = "try the examples"
 
 
 class Scope(StrEnum):
@@ -68,6 +69,7 @@ RULES: dict[Action, Callable[[User | None, Run | None], bool]] = {
     # They belong to all users of the installation together.
     Action.SEE_CHANNELS: _logged_in,
     Action.SET_CHANNELS: _logged_in,
+    Action.TRY_EXAMPLES: _logged_in,
 }
 
 # The scope that a token needs, beyond the rule, which holds for its user; None: any will do. Without a row: none does.
@@ -84,11 +86,12 @@ SCOPES: dict[Action, Scope | None] = {
     Action.CALL: None,
     Action.SEE_CHANNELS: Scope.READ,
     Action.SET_CHANNELS: Scope.CHANNELS,
+    Action.TRY_EXAMPLES: None,
 }
 # Scopes that serve instead: who may set a channel may see it.
 INSTEAD: dict[Action, Scope] = {Action.SEE_CHANNELS: Scope.CHANNELS}
 # The doors that take tokens, by the beginnings of their names; all others ask for a session.
-TOKEN_DOORS = ("http:api.", "http:channels.", "http:rpc.")
+TOKEN_DOORS = ("http:api.", "http:channels.", "http:rpc.", "http:examples.")
 
 DOORS: dict[str, Action] = {
     # Socket.IO events
@@ -159,6 +162,10 @@ DOORS: dict[str, Action] = {
     "http:channels.delete": Action.SET_CHANNELS,
     "http:channels.set_stream": Action.SEE_CHANNELS,
     "http:channels.stream": Action.SEE_CHANNELS,
+    # websockets beside streams and middleware, where EXAMPLES is on
+    "http:examples.page": Action.TRY_EXAMPLES,
+    "http:examples.plain": Action.TRY_EXAMPLES,
+    "http:examples.streamed": Action.TRY_EXAMPLES,
 }
 
 

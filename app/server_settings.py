@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from app.addresses import Host, HttpUrl, Origin, RedirectUrl, RedisUrl
+from app.addresses import DottedName, Host, HttpUrl, Origin, RedirectUrl, RedisUrl
 
 
 def _own_redirect(data: dict[str, Any]) -> str:
@@ -17,6 +17,10 @@ def _own_redirect(data: dict[str, Any]) -> str:
 
 def _log_format(data: dict[str, Any]) -> Literal["text", "json"]:
     return "json" if data.get("environment") == "production" else "text"
+
+
+def _examples(data: dict[str, Any]) -> Literal["off", "on"]:
+    return "off" if data.get("environment") == "production" else "on"
 
 
 def number(default: float, low: float, high: float, unit: str, description: str) -> Any:
@@ -45,6 +49,15 @@ class ServerSettings(BaseModel):
     )
     log_format: Literal["text", "json"] = Field(
         default_factory=_log_format, description="How the log is written; empty: `json` in production, else `text`."
+    )
+    wsgi_middleware: Annotated[tuple[DottedName, ...], NoDecode] = Field(
+        (),
+        description="WSGI middleware around everything, as `module:callable` by commas; the first sees requests first: "
+        "docs/middleware.md.",
+    )
+    examples: Literal["off", "on"] = Field(
+        default_factory=_examples,
+        description="Whether the examples of docs/middleware.md are served; empty: not in production.",
     )
     watchdog_seconds: float = number(
         2.0, 0.1, 3600, "seconds", "The log says what holds the web server up for longer than this."

@@ -21,7 +21,8 @@ class ConnectionRefused(Exception):
 
 
 class SocketClient:
-    """A connected client; `handle(event, message)` is called in a thread of its own, one event after the other.
+    """A connected client; `handle(event, message)` is called in a thread of its own, one event after the other; what it
+    gives is the acknowledgement where the server asks for one.
 
     `buffer`: the size of its receive buffer in bytes, where it should not be the usual one.
     """
@@ -30,7 +31,7 @@ class SocketClient:
         self,
         url: str,
         cookie: str,
-        handle: Callable[[str, Any], None],
+        handle: Callable[[str, Any], object],
         origin: str | None = None,
         *,
         buffer: int | None = None,
@@ -50,6 +51,7 @@ class SocketClient:
         if not answer.startswith("40"):
             self._socket.close()
             raise ConnectionRefused(answer)
+        self.sid: str = json.loads(answer[2:])["sid"]
         self.connected = True
         self._socket.settimeout(None)
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -93,8 +95,11 @@ class SocketClient:
                 if packet == "2":
                     self._socket.send("3")
                 elif packet.startswith("42"):
-                    event, *message = json.loads(packet[packet.index("[") :])
-                    self._handle(event, message[0] if message else None)
+                    bracket = packet.index("[")
+                    event, *message = json.loads(packet[bracket:])
+                    answer = self._handle(event, message[0] if message else None)
+                    if bracket > len("42"):
+                        self._socket.send(f"43{packet[2:bracket]}{json.dumps([answer])}")
                 elif packet.startswith("43"):
                     bracket = packet.index("[")
                     self._answered(int(packet[2:bracket]), json.loads(packet[bracket:]))

@@ -136,4 +136,4 @@ def test_what_socket_io_answers_has_headers_too(server: Server, person: requests
     answer = person.get(f"{server.url}/socket.io/?{query}", timeout=10)
     assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Cache-Control"] == "no-store, no-transform"
