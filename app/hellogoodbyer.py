@@ -113,7 +113,7 @@ class _Answer:
 
     def of(self, body: Iterable[bytes]) -> Iterable[bytes]:
         """The answer's body, of the application's."""
-        return body if self._started else _Body(self, body)
+        return body if self._started and self._swap is None else _Body(self, body)
 
     def part(self, data: bytes) -> bytes:
         """What becomes of a part of the body."""

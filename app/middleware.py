@@ -58,7 +58,7 @@ def _short(value: object) -> str:
 
 
 class Forgotten:
-    """Closes answers that a middleware has forgotten to close: a stream would otherwise count for its user for ever.
+    """Closes answers that a middleware forgets to close: a stream would otherwise count for its user for ever.
 
     A loop over the application's answer is all that much middleware is, and such a loop closes nothing.
     """
@@ -88,7 +88,7 @@ class Forgotten:
 
 
 class _Watched:
-    """An answer that is told to `forgotten` when nobody has it any more and nobody has closed it."""
+    """An answer that is closed at its end; one that is dropped before, and was not closed, is told to `forgotten`."""
 
     def __init__(self, body: Iterable[bytes], forgotten: deque[Callable[[], object]]) -> None:
         self._body, self._forgotten = body, forgotten
@@ -99,12 +99,18 @@ class _Watched:
         return self
 
     def __next__(self) -> bytes:
-        return next(self._parts)
+        try:
+            return next(self._parts)
+        except StopIteration:
+            self.close()
+            raise
 
     def close(self) -> None:
-        self._closed = True
-        self._body.close()  # type: ignore[attr-defined] # looked for before
+        if not self._closed:
+            self._closed = True
+            self._body.close()  # type: ignore[attr-defined] # looked for before
 
     def __del__(self) -> None:
         if not self._closed:
-            self._forgotten.append(self.close)
+            self._closed = True
+            self._forgotten.append(self._body.close)  # type: ignore[attr-defined] # as above
