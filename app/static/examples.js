@@ -31,10 +31,17 @@ async function ask(button) {
   }
 }
 
+/** @param {boolean} open */
+function allow(open) {
+  for (const each of buttons) each.disabled = !open;
+}
+
+socket.on("connect", () => allow(true));
+socket.on("disconnect", () => allow(false));
 for (const button of buttons) {
   button.addEventListener("click", async () => {
-    for (const each of buttons) each.disabled = true;
+    allow(false);
     await ask(button);
-    for (const each of buttons) each.disabled = false;
+    allow(socket.connected);
   });
 }

@@ -116,7 +116,7 @@ def test_time_limits_are_long_where_output_flows_and_short_elsewhere(nginx: Ngin
     for location in locations:
         if "proxy_pass" not in location:
             continue
-        flows = location.startswith(("/socket.io/", "~ ^/runs/", "/api/"))
+        flows = location.startswith(("/socket.io/", "/examples/", "~ ^/runs/", "/api/"))
         assert ("include stream.conf" in location) == flows
         assert flows or "proxy_read_timeout 30s" in location or "proxy_read_timeout 10s" in location
     assert "proxy_read_timeout 1h" in (conf / "stream.conf").read_text()
