@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from flask import Flask, request
-from flask_socketio import ConnectionRefusedError as Refused
-from flask_socketio import SocketIO, join_room
+from flask_socketio import SocketIO
 
-from app import audit, auth, messages, rights, visitors
+from app import auth, messages, rights, visitors
 from app.console import Console
-from app.errors import BadRequest, LoginRequired, NotFound, RealtimeError, StoreUnavailable
+from app.errors import BadRequest, NotFound, RealtimeError, StoreUnavailable
 from app.health import Health
 from app.lookup import Place
 from app.model import Run, User
+from app.sockets import Sockets
+from app.sockets import sid_of as _sid
 from app.stack import Stack
 from app.viewer import Viewer
 from app.wire import Wire
@@ -26,7 +26,6 @@ from app.wire import Wire
 logger = logging.getLogger(__name__)
 
 SOCKET_VIEWERS = 32
-SWEEP_SECONDS = 2.0
 GREETING_SECONDS = 0.1
 
 
@@ -34,7 +33,6 @@ GREETING_SECONDS = 0.1
 class Page:
     """What the server knows of one connected socket."""
 
-    session: str
     user: User
     newest: str | None = None
     searches: int = 0
@@ -44,14 +42,12 @@ class Page:
 class Door:
     """The events of the default namespace."""
 
-    def __init__(self, app: Flask, socketio: SocketIO) -> None:
+    def __init__(self, app: Flask, socketio: SocketIO, sockets: Sockets, wire: Wire) -> None:
         self._console: Console = app.extensions["console"]
         self._window = app.extensions["settings"].window_bytes
         self._pages: dict[str, Page] = {}
-        self._user_sockets = app.extensions["settings"].user_sockets
-        self._open: Counter[str] = Counter()
         self._stack: Stack = app.extensions["stack"]
-        self._socketio, self._wire = socketio, Wire(socketio.server, self._stack.spawn)
+        self._socketio, self._sockets, self._wire = socketio, sockets, wire
         self._health: Health = app.extensions["health"]
         self._health.listen(lambda storage: socketio.emit("storage", storage.as_dict()))
         socketio.on_event("connect", self._connect)
@@ -63,20 +59,7 @@ class Door:
         self._wire.on_ack(self._ack)
 
     def _connect(self, *_auth: object) -> None:
-        visitors.arrive(request.environ, "socket:connect")
-        try:
-            user = rights.require(auth.current_user(), rights.DOORS["socket:connect"])
-        except LoginRequired:
-            raise Refused("login_required") from None
-        except StoreUnavailable as error:
-            # Who connects while the watch over the store has not seen it yet is told the same.
-            raise Refused("store_unavailable", {**self._health.storage.as_dict(), "reason": str(error)}) from None
-        if self._open[user.id] >= self._user_sockets:
-            audit.denied("too_many", user.id)
-            raise Refused("too_many", {"message": f"You have {self._user_sockets} pages open already: close some."})
-        self._pages[_sid()] = Page(auth.session_key(), user)
-        self._open[user.id] += 1
-        join_room(f"session:{auth.session_key()}")
+        self._pages[_sid()] = Page(self._sockets.enter().user)
         if self._health.storage.reason:
             self._stack.spawn(self._tell_storage, _sid())
 
@@ -98,12 +81,10 @@ class Door:
             return None
 
     def _disconnect(self, *_reason: object) -> None:
+        self._sockets.leave()
         page = self._pages.pop(_sid(), None)
         if page is None:
             return
-        self._open[page.user.id] -= 1
-        if not self._open[page.user.id]:
-            del self._open[page.user.id]
         for viewer in page.viewers.values():
             viewer.close()
 
@@ -225,35 +206,9 @@ class Door:
             viewer.acknowledge(position)
         return None
 
-    def end_session(self, session: str) -> None:
-        """Disconnect the sockets of a session that has ended."""
-        for sid, page in list(self._pages.items()):
-            if page.session == session:
-                self._socketio.server.disconnect(sid)
-
-    def sweep(self, alive: Callable[[set[str]], set[str]], sleep: Callable[[float], object]) -> None:
-        """For ever: disconnect the sockets of sessions that ended elsewhere or by time; `alive` tells which live."""
-        while True:
-            sleep(SWEEP_SECONDS)
-            sessions = {page.session for page in self._pages.values()}
-            try:
-                ended = sessions - alive(sessions) if sessions else set()
-            except RealtimeError:
-                continue
-            except Exception:
-                logger.exception("the sessions of open sockets cannot be checked")
-                continue
-            for session in ended:
-                self.end_session(session)
-
 
 def _meant(page: Page, message: dict[str, Any]) -> str:
     run_id = messages.text(message, "run", page.newest)
     if run_id is None:
         raise NotFound("This page has started no run yet.")
     return run_id
-
-
-def _sid() -> str:
-    sid: str = request.sid  # type: ignore[attr-defined]
-    return sid

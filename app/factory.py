@@ -30,6 +30,7 @@ from app import (
     middleware,
     problems,
     rpc,
+    ticker,
     tokens_page,
     views,
     visitors,
@@ -57,10 +58,13 @@ from app.output import Output
 from app.provider import Provider
 from app.readiness import Readiness
 from app.retention import Retention
+from app.sockets import Sockets
 from app.stack import SWITCH_SECONDS, Stack, make_stack
+from app.status import StatusDoor
 from app.store.api_tokens import ApiTokens
 from app.store.archive import FolderArchive
 from app.store.calls import Calls
+from app.store.census import Census
 from app.store.channels import ChannelStore
 from app.store.connection import Breaker, connect
 from app.store.ended import EndedRuns
@@ -71,11 +75,13 @@ from app.store.sessions import install_sessions
 from app.store.subscriptions import Subscriptions
 from app.store.tokens import TokenStore
 from app.streams import Streams
+from app.system import System
 from app.tasks import Tasks
+from app.ticker import Ticker
 from app.turns import Turns
 from app.typed import Typed
 from app.watchdog import Watchdog
-from app.wire import uncompressed
+from app.wire import Wire, uncompressed
 
 VITAL_SECONDS = 2.0
 VITAL_CONNECTIONS = 3
@@ -165,20 +171,22 @@ def create_app(settings: Settings) -> Flask:
         typed=typed,
         on_logout=[],
     )
-    pages = (headers, cross_origin, views, codepage, auth, tokens_page, channels_page, examples)
+    pages = (headers, cross_origin, views, codepage, auth, tokens_page, channels_page, examples, ticker)
     for door in (*pages, api, api_channels, problems, rpc):
         door.register(app)
-    socketio = _socketio(app, settings, stack)
+    sockets, status = _sockets(app, settings, stack, System(Census(client), health, node))
     _surround(app, settings, stack)
-    sockets = app.extensions["sockets"] = events.Door(app, socketio)
     app.extensions["on_logout"] += [sockets.end_session, lambda session: streams.end({f"session:{session}"})]
-    app.extensions["shutdown"] = readiness.before_stop(functools.partial(_end_runs, console, dispatcher, streams))
+    app.extensions["shutdown"] = readiness.before_stop(
+        functools.partial(_end_runs, console, dispatcher, streams, status)
+    )
     watchdog.watch(stack)
     retention = Retention(
         settings, stack, runs=runs, ended=EndedRuns(client), archive=archive, archiver=archiver, node=node
     )
     for work in (
         retention.keep,
+        status.push,
         functools.partial(sockets.sweep, sessions.alive, stack.sleep),
         functools.partial(streams.sweep, callers.liveness(app)),
         functools.partial(audit.tell_repetitions, stack.sleep),
@@ -223,6 +231,17 @@ def _trouble(executors: Mapping[str, Executor], queue: str) -> str:
     return (executor.trouble or "") if executor and executor.begins is Status.QUEUED else ""
 
 
+def _sockets(app: Flask, settings: Settings, stack: Stack, system: System) -> tuple[Sockets, StatusDoor]:
+    """The doors of Socket.IO, a namespace each."""
+    socketio = _socketio(app, settings, stack)
+    sockets, wire = Sockets(app, socketio), Wire(socketio.server, stack.spawn)
+    app.extensions["sockets"] = events.Door(app, socketio, sockets, wire)
+    Ticker(socketio, sockets, stack, wire)
+    status = StatusDoor(socketio, sockets, stack, wire, system)
+    app.extensions["health"].listen(status.hear)
+    return sockets, status
+
+
 def _socketio(app: Flask, settings: Settings, stack: Stack) -> SocketIO:
     heartbeat = max(PING_SECONDS, settings.max_connections // MOST_PINGS)
     socketio = SocketIO(
@@ -240,7 +259,8 @@ def _socketio(app: Flask, settings: Settings, stack: Stack) -> SocketIO:
     return socketio
 
 
-def _end_runs(console: Console, dispatcher: Dispatcher, streams: Streams, seconds: float) -> None:
+def _end_runs(console: Console, dispatcher: Dispatcher, streams: Streams, status: StatusDoor, seconds: float) -> None:
     console.close()
     dispatcher.shutdown(seconds)
+    status.close()
     streams.close()

@@ -28,6 +28,7 @@ class Action(StrEnum):
     SEE_CHANNELS = "see channels"
     SET_CHANNELS = "set channels"
     TRY_EXAMPLES = "try the examples"
+    SEE_STATE = "see the system's state"
 
 
 class Scope(StrEnum):
@@ -70,6 +71,7 @@ RULES: dict[Action, Callable[[User | None, Run | None], bool]] = {
     Action.SEE_CHANNELS: _logged_in,
     Action.SET_CHANNELS: _logged_in,
     Action.TRY_EXAMPLES: _logged_in,
+    Action.SEE_STATE: _logged_in,
 }
 
 # The scope that a token needs, beyond the rule, which holds for its user; None: any will do. Without a row: none does.
@@ -105,6 +107,13 @@ DOORS: dict[str, Action] = {
     "socket:unwatch": Action.WATCH,
     "socket:ack": Action.WATCH,
     "socket:search": Action.WATCH,
+    # Socket.IO namespaces of their own: the state of the system, in numbers; the example
+    "socket:/status:connect": Action.SEE_STATE,
+    "socket:/status:disconnect": Action.PUBLIC,
+    "socket:/test:connect": Action.SEE_STATE,
+    "socket:/test:disconnect": Action.PUBLIC,
+    "socket:/test:my event": Action.SEE_STATE,
+    "http:ticker.page": Action.SEE_STATE,
     # pages, by Flask endpoint
     "http:static": Action.PUBLIC,
     "http:views.vendor": Action.PUBLIC,

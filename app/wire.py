@@ -20,28 +20,31 @@ QUEUE_PACKETS = 4
 _ENCODER = msgspec.json.Encoder()
 # An Engine.IO message with a Socket.IO event of the default namespace that asks for no answer.
 ACK = '2["ack",'
+DEFAULT = "/"
 
 
-class _Encoded:
+class Encoded:
     """An event as it goes out, each form made when it is first needed."""
 
-    def __init__(self, event: bytes) -> None:
+    def __init__(self, event: bytes, namespace: str = DEFAULT) -> None:
         self._event = event
+        self._namespace = "" if namespace == DEFAULT else f"{namespace},"
 
     @functools.cached_property
     def frame(self) -> bytes:
-        # An Engine.IO message (4) that is a Socket.IO event (2).
-        return frame(b"42", self._event)
+        """For a websocket: an Engine.IO message (4) that is a Socket.IO event (2)."""
+        return frame(f"42{self._namespace}".encode(), self._event)
 
     @functools.cached_property
     def packet(self) -> Packet:
-        return Packet(MESSAGE, f"2{self._event.decode()}")
+        """For the usual way."""
+        return Packet(MESSAGE, f"2{self._namespace}{self._event.decode()}")
 
 
 class Wire:
-    """Sends `output` events past the layers that would encode each again for every viewer.
+    """Sends events past the layers that would encode each again for everybody who gets it.
 
-    What goes out is what they would send: a Socket.IO event of the default namespace in an Engine.IO message.
+    What goes out is what they would send: a Socket.IO event in an Engine.IO message. One for all namespaces.
     """
 
     def __init__(self, server: Any, spawn: Callable[..., object]) -> None:
@@ -56,15 +59,24 @@ class Wire:
     def output(self, address: str, run_id: str, piece: Piece) -> None:
         """Send a piece of a run's output."""
         if piece.encoded is None:
-            piece.encoded = _Encoded(_event(run_id, piece))
-        socket = self._engine.sockets.get(address)
-        if socket is None or not self._frames.send(socket, piece.encoded.frame):
-            self._engine.send_packet(address, piece.encoded.packet)
+            piece.encoded = Encoded(_event(run_id, piece))
+        self.send(address, piece.encoded)
 
-    def has_room(self, address: str) -> bool:
-        """May more be sent now? Also where the socket is gone, which is found by sending."""
+    def send(self, address: str, event: Encoded) -> None:
+        """Send an event."""
         socket = self._engine.sockets.get(address)
-        return socket is None or socket.queue.qsize() < QUEUE_PACKETS
+        if socket is None or not self._frames.send(socket, event.frame):
+            self._engine.send_packet(address, event.packet)
+
+    def has_room(self, address: str, most: int = QUEUE_PACKETS) -> bool:
+        """May more be sent now: do less than `most` packets wait? Also where the socket is gone: sending finds it."""
+        socket = self._engine.sockets.get(address)
+        return socket is None or socket.queue.qsize() < most
+
+    def is_greeted(self, sid: str, namespace: str) -> bool:
+        """Has a client been sent the answer to its connection, before which nothing else may come?"""
+        greeted: bool = self._manager.is_connected(sid, namespace)
+        return greeted
 
     def on_ack(self, acknowledge: Callable[[str, Any], object]) -> None:
         """Have acknowledgements answered by `acknowledge(sid, message)`, past the layers that begin a task for each.
@@ -92,6 +104,11 @@ def _only(data: str) -> Any:
     except (ValueError, UnicodeError):
         return None
     return event[1] if len(event) == 2 else None  # noqa: PLR2004 - its name, and the value
+
+
+def encode(name: str, message: object, namespace: str) -> Encoded:
+    """An event for a namespace, whoever gets it."""
+    return Encoded(_ENCODER.encode((name, message)), namespace)
 
 
 def _event(run_id: str, piece: Piece) -> bytes:

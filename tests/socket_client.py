@@ -21,10 +21,12 @@ class ConnectionRefused(Exception):
 
 
 class SocketClient:
-    """A connected client; `handle(event, message)` is called in a thread of its own, one event after the other; what it
-    gives is the acknowledgement where the server asks for one.
+    """A client connected to a namespace; `handle(event, message)` is called in a thread of its own, in order.
 
-    `buffer`: the size of its receive buffer in bytes, where it should not be the usual one.
+    What it gives is the acknowledgement where the server asks for one.
+
+    `buffer`: the size of its receive buffer in bytes, where it should not be the usual one. Events of namespaces that
+    it joins beside are `NAMESPACE event`.
     """
 
     def __init__(
@@ -35,8 +37,11 @@ class SocketClient:
         origin: str | None = None,
         *,
         buffer: int | None = None,
+        namespace: str = "/",
     ) -> None:
-        self._handle = handle
+        self._handle, self._namespace = handle, namespace
+        self._prefix = "" if namespace == "/" else f"{namespace},"
+        self._joined: dict[str, str] = {}
         self._numbers = itertools.count()
         self._answers: dict[int, Any] = {}
         self._changed = threading.Condition()
@@ -46,12 +51,12 @@ class SocketClient:
             address, cookie=cookie, origin=origin or url, timeout=20, skip_utf8_validation=True, sockopt=narrow
         )
         self._socket.recv()
-        self._socket.send("40")
+        self._socket.send(f"40{self._prefix}")
         answer = self._packet()
         if not answer.startswith("40"):
             self._socket.close()
             raise ConnectionRefused(answer)
-        self.sid: str = json.loads(answer[2:])["sid"]
+        self.sid: str = json.loads(answer[answer.index("{") :])["sid"]
         self.connected = True
         self._socket.settimeout(None)
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -59,15 +64,27 @@ class SocketClient:
 
     def emit(self, event: str, *message: Any) -> None:
         """Send an event."""
-        self._socket.send("42" + json.dumps([event, *message]))
+        self._socket.send(f"42{self._prefix}" + json.dumps([event, *message]))
 
     def call(self, event: str, *message: Any, timeout: float = 20) -> Any:
         """Send an event and wait for its acknowledgement."""
         number = next(self._numbers)
-        self._socket.send(f"42{number}" + json.dumps([event, *message]))
+        self._socket.send(f"42{self._prefix}{number}" + json.dumps([event, *message]))
         with self._changed:
             assert self._changed.wait_for(lambda: number in self._answers or not self.connected, timeout), event
             return self._answers.pop(number)
+
+    def join(self, namespace: str) -> None:
+        """Connect to one more namespace, on the same connection.
+
+        Raises: ConnectionRefused.
+        """
+        self._socket.send(f"40{namespace},")
+        with self._changed:
+            assert self._changed.wait_for(lambda: namespace in self._joined or not self.connected, 20), namespace
+            answer = self._joined.pop(namespace)
+        if not answer.startswith("40"):
+            raise ConnectionRefused(answer)
 
     def disconnect(self) -> None:
         """Close the connection."""
@@ -97,13 +114,20 @@ class SocketClient:
                 elif packet.startswith("42"):
                     bracket = packet.index("[")
                     event, *message = json.loads(packet[bracket:])
-                    answer = self._handle(event, message[0] if message else None)
-                    if bracket > len("42"):
+                    namespace = self._namespace_of(packet)
+                    name = event if namespace == self._namespace else f"{namespace} {event}"
+                    answer = self._handle(name, message[0] if message else None)
+                    if packet[bracket - 1].isdigit() and bracket > len("42"):
                         self._socket.send(f"43{packet[2:bracket]}{json.dumps([answer])}")
+                elif packet.startswith(("40/", "44/")):
+                    with self._changed:
+                        self._joined[self._namespace_of(packet)] = packet
+                        self._changed.notify_all()
                 elif packet.startswith("43"):
                     bracket = packet.index("[")
-                    self._answered(int(packet[2:bracket]), json.loads(packet[bracket:]))
-                elif packet.startswith("41") or not packet:
+                    number = packet[2:bracket].rpartition(",")[2]
+                    self._answered(int(number), json.loads(packet[bracket:]))
+                elif not packet or (packet.startswith("41") and self._namespace_of(packet) == self._namespace):
                     break
         except (OSError, websocket.WebSocketException):
             pass
@@ -111,6 +135,10 @@ class SocketClient:
             with self._changed:
                 self.connected = False
                 self._changed.notify_all()
+
+    @staticmethod
+    def _namespace_of(packet: str) -> str:
+        return packet[2:].partition(",")[0] if packet[2:3] == "/" else "/"
 
     def _answered(self, number: int, message: list[Any]) -> None:
         with self._changed:

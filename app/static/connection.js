@@ -1,22 +1,14 @@
-/** The page's one connection, and what it says about it. */
-import { io } from "socket.io-client";
+/** The page's socket for runs, and what the page says about it. */
+import { open } from "./socket.js";
 import { element } from "./dom.js";
 import { clock } from "./times.js";
-
-const RETRY_MILLISECONDS = 2_000;
 
 /**
  * @param {string} path
  * @param {() => void} loggedOut
  */
 export function connect(path, loggedOut) {
-  const socket = io({
-    path,
-    transports: ["websocket", "polling"],
-    reconnectionDelay: 300,
-    reconnectionDelayMax: 3_000,
-    timeout: 5_000,
-  });
+  const socket = open(path);
   /** @type {Date | null} */
   let since = null;
   const lost = () => {
@@ -27,11 +19,7 @@ export function connect(path, loggedOut) {
     since = null;
     say("connected", "Connected");
   });
-  socket.on("disconnect", (reason) => {
-    lost();
-    // The server ends a connection at a logout, and as it stops; what it says to the next one tells which.
-    if (reason === "io server disconnect") socket.connect();
-  });
+  socket.on("disconnect", lost);
   socket.on("connect_error", (error) => {
     if (error.message === "login_required") {
       say("ended", "Logged out");
@@ -39,13 +27,10 @@ export function connect(path, loggedOut) {
     } else {
       lost();
       // A limit: the server's sentence says what to do, and as soon as it is done the page connects.
-      const { data } = /** @type {Error & {data?: {message?: string}}} */ (error);
+      const { data } = /** @type {import("./socket.js").Refused} */ (error);
       if (error.message === "too_many" && data?.message) say("lost", data.message);
-      if (!socket.active) window.setTimeout(() => socket.connect(), RETRY_MILLISECONDS);
     }
   });
-  // The browser knows at once that its network is gone; the connection itself would find out by its next heartbeat.
-  window.addEventListener("offline", () => socket.io.engine.close());
   return socket;
 }
 

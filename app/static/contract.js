@@ -62,6 +62,24 @@
  * @property {string} reason a sentence, or nothing
  */
 
+/**
+ * @typedef {object} System what the namespace `/status` tells
+ * @property {number} time seconds since the epoch
+ * @property {Numbers | null} numbers null where they are not known yet
+ * @property {Storage} storage
+ * @property {number} heartbeat after so many seconds at most, a little more on a busy server, there is news again
+ */
+
+/**
+ * @typedef {object} Numbers
+ * @property {number} running
+ * @property {number} waiting
+ * @property {number} runners
+ * @property {number} workers
+ * @property {number} nodes
+ * @property {Record<string, number>} queues
+ */
+
 /** @typedef {{ok: false, error: Fault}} Refusal */
 /** @typedef {{ok: true, run: Run} | Refusal} Answer */
 /** @typedef {{ok: true, run: Run, after: number, line: number} | Refusal} WatchAnswer */

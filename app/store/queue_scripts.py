@@ -3,7 +3,8 @@
 What they keep: `queue:<queue>`, run ids by turn; `queue:<queue>:rules`, what each of these needs to begin;
 `queue:<queue>:turns`, its clock and each waiting user's last turn and number of runs; `queues`, those where somebody
 waits; `bell:<queue>`, which wakes takers; `active:job:<job>` and `active:user:<user>`, the runs that happen; `active`,
-the names of these; `takers:<queue>`, nodes by the time until which they are up.
+the names of these; `takers:<queue>`, nodes by the time until which they are up; `takers`, the queues that have any;
+`nodes`, web servers by the same.
 """
 
 from __future__ import annotations
@@ -163,6 +164,7 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', takers, '-inf', now)) do
 end
 redis.call('ZADD', takers, now + ARGV[4], ARGV[2])
 redis.call('HSET', notes, ARGV[2], ARGV[3])
+redis.call('SADD', 'takers', ARGV[1])
 redis.call('PEXPIRE', takers, ARGV[4])
 redis.call('PEXPIRE', notes, ARGV[4])
 return 1
@@ -189,6 +191,39 @@ for _, node in ipairs(redis.call('ZRANGEBYSCORE', 'takers:' .. ARGV[1], '(' .. n
   found[#found + 1] = redis.call('HGET', 'takers:' .. ARGV[1] .. ':notes', node) or ''
 end
 return found
+"""
+)
+
+# ARGV web server, milliseconds until it counts no more. Answers {{running, runners, workers, web servers},
+# {queue, length, queue, length ...}}; a worker of several queues is one.
+CENSUS = (
+    ALWAYS
+    + NOW
+    + """
+redis.call('ZADD', 'nodes', now + ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', 'nodes', '-inf', now)
+local running, runners, workers, seen, queues = 0, 0, 0, {}, {}
+for _, name in ipairs(redis.call('SMEMBERS', 'active')) do
+  if string.sub(name, 1, 11) == 'active:job:' then running = running + redis.call('SCARD', name) end
+end
+for _, queue in ipairs(redis.call('SMEMBERS', 'takers')) do
+  local takers = 'takers:' .. queue
+  if redis.call('EXISTS', takers) == 0 then
+    redis.call('SREM', 'takers', queue)
+  elseif queue == 'process' then
+    runners = redis.call('ZCOUNT', takers, '(' .. now, '+inf')
+  elseif string.sub(queue, 1, 7) == 'celery:' then
+    for _, worker in ipairs(redis.call('ZRANGEBYSCORE', takers, '(' .. now, '+inf')) do
+      if not seen[worker] then workers = workers + 1 end
+      seen[worker] = true
+    end
+  end
+end
+for _, queue in ipairs(redis.call('SMEMBERS', 'queues')) do
+  queues[#queues + 1] = queue
+  queues[#queues + 1] = redis.call('ZCARD', 'queue:' .. queue)
+end
+return {{running, runners, workers, redis.call('ZCARD', 'nodes')}, queues}
 """
 )
 

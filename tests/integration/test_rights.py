@@ -23,14 +23,16 @@ from pathlib import Path
 from app.config import load_settings
 from app.factory import create_app
 from app.rights import DOORS
+from app.sockets import door_of
 url, folder, shut = sys.argv[1:]
 DOORS.pop(shut, None)
 app = create_app(load_settings(None, redis_url=url, client_id="c", client_secret="s", key_dir=Path(folder),
                                async_stack="threading"))
-events = app.extensions["socketio"].server.handlers["/"]
+handlers = app.extensions["socketio"].server.handlers
 answer = {
-    "doors": ["http:" + rule.endpoint for rule in app.url_map.iter_rules()] + ["socket:" + event for event in events]
-        + ["rpc:" + method for method in app.extensions["rpc"].get_root_group().list_methods(recursive=True)],
+    "doors": ["http:" + rule.endpoint for rule in app.url_map.iter_rules()]
+    + [door_of(namespace, event) for namespace, events in handlers.items() for event in events]
+    + ["rpc:" + method for method in app.extensions["rpc"].get_root_group().list_methods(recursive=True)],
     "status": app.test_client().get("/jobs/count").status_code,
 }
 sys.__stdout__.write(json.dumps(answer) + "\\n")

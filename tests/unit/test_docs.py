@@ -10,6 +10,7 @@ from pathlib import Path
 from app import errors, rights
 
 ROOT = Path(__file__).parents[2]
+NAMESPACES = {"/": ("events.py", "wire.py"), "/status": ("status.py",), "/test": ("ticker.py",)}
 
 
 def _rows(document: str) -> set[str]:
@@ -30,10 +31,17 @@ def test_every_error_is_documented_and_no_other() -> None:
 
 
 def test_every_socket_event_is_documented_and_no_other() -> None:
-    """docs/events.md has a row for each event that the door handles or sends."""
-    source = "".join((ROOT / "app" / name).read_text() for name in ("events.py", "wire.py"))
-    sent = set(re.findall(r'(?:emit\(\s*|encode\(\()"(\w+)"', source))
-    handled = {door.removeprefix("socket:") for door in rights.DOORS if door.startswith("socket:")}
-    assert _rows("events.md") == sent | (handled - {"connect", "disconnect"})
-    for event in handled:
-        assert f'"{event}"' in source
+    """docs/events.md has, for each namespace, a row for each event that its door handles or sends."""
+    first, *others = (ROOT / "docs/events.md").read_text().split("\n## /")
+    chapters = {"/": first, **{f"/{other.partition(chr(10))[0]}": other for other in others}}
+    assert set(chapters) == set(NAMESPACES)
+    for namespace, files in NAMESPACES.items():
+        source = "".join((ROOT / "app" / name).read_text() for name in files)
+        sent = set(re.findall(r'(?:emit\(\s*|encode\(\(?)"([\w ]+)"', source))
+        prefix = "socket:" if namespace == "/" else f"socket:{namespace}:"
+        doors = {door.removeprefix(prefix) for door in rights.DOORS if door.startswith(prefix)}
+        handled = {door for door in doors if not door.startswith("/")}
+        rows = set(re.findall(r"^\| `([\w ]+)` \|", chapters[namespace], re.MULTILINE))
+        assert rows == sent | (handled - {"connect", "disconnect"})
+        for event in handled:
+            assert f'"{event}"' in source
