@@ -41,6 +41,12 @@ class Listener:
             assert self.changed.wait_for(found, seconds), (event, self.events[-3:])
         return self.of(event)[-1]
 
+    def wait_count(self, event: str, count: int, *, seconds: float = 20) -> list[Any]:
+        """Wait until so many messages of this kind have come; all of them."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.of(event)) >= count, seconds), self.events[-3:]
+        return self.of(event)
+
     def state(self, true: Callable[[Any], object] = lambda _message: True, *, seconds: float = 20) -> Any:
         """Wait until the newest state is such a one; it."""
         return self.wait("state", true, seconds=seconds)

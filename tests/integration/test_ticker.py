@@ -59,8 +59,7 @@ def test_one_task_however_many_come_first(start_server: Callable[..., Server], s
             pages = list(threads.map(lambda _: Listener(server.url, person, "/test"), range(30)))
         for page in pages:
             page.wait("my response")
-            with page.changed:
-                assert page.changed.wait_for(lambda page=page: len(page.of("message")) >= 4, 20)  # type: ignore[misc]
+            page.wait_count("message", 4)
         for page in pages:
             times = [_time(message) for message in page.of("message")]
             # The first may have been told a moment before the next tick; two tasks would tell each second twice.
@@ -77,17 +76,14 @@ def test_wrong_events_get_clear_errors(server: Server) -> None:
     for message in ({"data": 5}, {"data": "x" * 201}, [1], "text", {"data": {"a": 1}}):
         told = len(page.of("error"))
         page.client.emit("my event", message)
-        with page.changed:
-            assert page.changed.wait_for(lambda told=told: len(page.of("error")) > told, 20)  # type: ignore[misc]
-        error = page.of("error")[-1]
+        error = page.wait_count("error", told + 1)[-1]
         assert (error["code"], error["event"]) == ("bad_request", "my event")
         assert "Traceback" not in str(error)
     page.client.emit("my event", 1, 2)
     page.client.emit("no such event", {"data": "x"})
     for data, count in (("<b>one</b>", 1), ("two", 2)):
         page.client.emit("my event", {"data": data})
-        page.wait("my response", lambda message, count=count: message["count"] == count)
-        assert page.of("my response")[-1] == {"data": data, "count": count}
+        assert page.wait_count("my response", 1 + count)[-1] == {"data": data, "count": count}
     other.client.emit("my event")
     assert other.wait("my response", lambda message: message["count"] == 1)["data"] == ""
     page.close()
