@@ -112,13 +112,7 @@ class SocketClient:
                 if packet == "2":
                     self._socket.send("3")
                 elif packet.startswith("42"):
-                    bracket = packet.index("[")
-                    event, *message = json.loads(packet[bracket:])
-                    namespace = self._namespace_of(packet)
-                    name = event if namespace == self._namespace else f"{namespace} {event}"
-                    answer = self._handle(name, message[0] if message else None)
-                    if packet[bracket - 1].isdigit() and bracket > len("42"):
-                        self._socket.send(f"43{packet[2:bracket]}{json.dumps([answer])}")
+                    self._heard(packet)
                 elif packet.startswith(("40/", "44/")):
                     with self._changed:
                         self._joined[self._namespace_of(packet)] = packet
@@ -135,6 +129,16 @@ class SocketClient:
             with self._changed:
                 self.connected = False
                 self._changed.notify_all()
+
+    def _heard(self, packet: str) -> None:
+        bracket = packet.index("[")
+        event, *message = json.loads(packet[bracket:])
+        namespace = self._namespace_of(packet)
+        answer = self._handle(
+            event if namespace == self._namespace else f"{namespace} {event}", message[0] if message else None
+        )
+        if packet[2:bracket].rpartition(",")[2]:
+            self._socket.send(f"43{packet[2:bracket]}{json.dumps([answer])}")
 
     @staticmethod
     def _namespace_of(packet: str) -> str:
