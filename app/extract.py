@@ -14,6 +14,7 @@ from app.stack import Stack
 
 READ_RECORDS = 16
 MOST_RECORDS = 256
+MOST_READ = 2048
 PAGE_BYTES = 262_144
 # Fast enough for a download that is made as it goes, and most of what more effort would bring.
 GZIP_LEVEL = 4
@@ -89,29 +90,35 @@ class Extract:
             if not records:
                 raise StoreUnavailable(GONE)
             yield [record for record in records if record.start < end]
-            cursor = records[-1].cursor
-            size = max(1, sum(len(record.data) for record in records) // len(records))
-            count = max(1, min(MOST_RECORDS, 2 * count, PAGE_BYTES // size))
+            cursor, count = records[-1].cursor, _next_count(records, count)
 
 
 def read_pieces(output: Output, run: Run, start: int, most: int) -> list[Piece]:
     """Up to `most` bytes of a run's output from `start` on, as far as it is stored now; at least a record, if any is.
 
+    Fewer, where it has very many small records.
+
     Raises: StoreUnavailable where the run has ended and something that was there has gone.
     """
     found: list[Piece] = []
-    position, end = start, start + most
-    while position < end:
-        records = output.read(run.id, (position, LAST), READ_RECORDS)
+    position, end, seen, count = start, start + most, 0, READ_RECORDS
+    while position < end and seen < MOST_READ:
+        records = output.read(run.id, (position, LAST), count)
         pieces = [item.piece for item in items_of(records, position, most) if item.piece is not None]
         room = [piece for piece in pieces if piece.position <= end or (not found and piece is pieces[0])]
         found += room
         if not room:
             break
-        position = room[-1].position
+        position, seen, count = room[-1].position, seen + len(records), _next_count(records, count)
     if run.status.final and not found and position < run.position:
         raise StoreUnavailable(GONE)
     return found
+
+
+def _next_count(records: list[Record], count: int) -> int:
+    """How many records to read next, so that they make about a page."""
+    size = max(1, sum(len(record.data) for record in records) // len(records))
+    return max(1, min(MOST_RECORDS, 2 * count, PAGE_BYTES // size))
 
 
 def _part(record: Record, start: int, end: int) -> bytes:

@@ -62,6 +62,8 @@ def _refuse(error: Exception) -> Response | HTTPException:
         made = _answer(error.http_status, number, told["code"], told["message"])
         if isinstance(error, LoginRequired):
             made.headers["WWW-Authenticate"] = problems.CHALLENGE
+        if error.http_status == HTTPStatus.SERVICE_UNAVAILABLE:
+            made.headers["Retry-After"] = str(problems.RETRY_SECONDS)
         return made
     if not isinstance(error, HTTPException):
         current_app.logger.exception("a call failed: %s", request.endpoint)

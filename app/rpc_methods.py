@@ -27,6 +27,8 @@ LONGEST_TEXT = 100_000
 OUTPUT_BYTES, MOST_OUTPUT_BYTES = 65_536, 262_144
 # Of all outputs in the answer to one batch.
 MOST_ANSWER_BYTES = 4_194_304
+# What an object has besides its text.
+RECORD_COST = 128
 STREAMS: dict[str, Stream | None] = {"all": None, "out": Stream.OUT, "err": Stream.ERR}
 _KEY = re.compile(api_models.KEY)
 
@@ -175,10 +177,11 @@ class RunOutput(Method):
         place = Place(params.after, params.line, params.tail)
         run, start, pieces = context.console.read(context.user, params.run, place, params.limit)
         position = pieces[-1].position if pieces else start
-        context.left -= position - start
+        records = [each for piece in pieces for each in formats.objects(piece, STREAMS[params.stream])]
+        context.left -= position - start + RECORD_COST * len(records)
         return {
             "run": run.as_dict(),
-            "records": [each for piece in pieces for each in formats.objects(piece, STREAMS[params.stream])],
+            "records": records,
             "position": position,
             "done": run.status.final and position >= run.position,
         }

@@ -65,6 +65,11 @@ class Caller:
         """A GET as bytes."""
         return f"GET /api/v1.0{path} HTTP/1.1\r\n{self.head}".encode()
 
+    def post(self, path: str, body: bytes) -> bytes:
+        """A POST of JSON as bytes."""
+        about = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        return f"POST {path} HTTP/1.1\r\n{about}{self.head}".encode() + body
+
 
 def streams(lab: Lab, sheet: Sheet) -> None:
     """One run prints a stamped line four times a second, and a thousand streams have it."""
@@ -105,16 +110,17 @@ def calls(lab: Lab, sheet: Sheet) -> None:
         product.page.wait_end(run)
         product.page.packets.clear()
         request = caller.request(f"/runs/{run}")
-        with _connected(caller.port, 1) as clients:
-            _, took = _ask(clients, request, count)
+        with connected(caller.port, 1) as clients:
+            _, took = ask(clients, request, count)
             sheet.spread("call", PRODUCT, took)
-        with _connected(caller.port, CALLERS) as clients:
-            seconds, _ = _ask(clients, request, count)
+        with connected(caller.port, CALLERS) as clients:
+            seconds, _ = ask(clients, request, count)
             sheet.put("calls", PRODUCT, count / seconds)
 
 
 @contextmanager
-def _connected(port: int, count: int) -> Iterator[list[Client]]:
+def connected(port: int, count: int) -> Iterator[list[Client]]:
+    """So many connections."""
     clients = [Client(port) for _ in range(count)]
     try:
         yield clients
@@ -123,7 +129,7 @@ def _connected(port: int, count: int) -> Iterator[list[Client]]:
             each.socket.close()
 
 
-def _ask(clients: list[Client], request: bytes, count: int) -> tuple[float, list[float]]:
+def ask(clients: list[Client], request: bytes, count: int) -> tuple[float, list[float]]:
     """Seconds for `count` calls, and the milliseconds of each; each client has one at a time."""
     asked, left = dict.fromkeys(clients, 0), count
     took: list[float] = []

@@ -14,9 +14,10 @@ import requests
 
 from app.rights import DOORS
 from app.rpc_protocol import MOST_CALLS
-from tests.api import Api
+from tests.api import Api, make_token
+from tests.killable import Valkey
 from tests.rpc import Rpc
-from tests.serving import Page, Server
+from tests.serving import Page, Server, running_server
 from tests.waiting import wait_until
 
 ECHO = '{"jsonrpc": "2.0", "id": "ID1", "method": "echo", "params": ["text"]}'
@@ -367,3 +368,29 @@ def test_no_secret_of_a_call_is_logged(server: Server, rpc: Rpc, tmp_path: Path)
     rpc.wrong(-32602, "invalid_parameters", "runs.start", "lines", {"count": secret})
     rpc.send(f'{{"{secret}')
     assert secret not in server.log.read_text()
+
+
+def test_many_small_records_are_bounded(rpc: Rpc) -> None:
+    """Lines that came one by one are many objects: an answer has not all of them, and the next ones go on."""
+    run = rpc.call("runs.start", "lines", {"count": 3000, "pause": 0.001})["id"]
+    finish(rpc, run)
+    position, done = 0, False
+    while not done:
+        part = rpc.call("runs.output", run=run, after=position, limit=262_144)
+        assert len(part["records"]) < 3000
+        position, done = part["position"], part["done"]
+    assert position == rpc.call("runs.status", run)["position"]
+
+
+def test_a_store_that_is_away_is_told(valkey: Valkey, store_settings: dict[str, Any], tmp_path: Path) -> None:
+    """Nobody can be recognised then: 503, in the shape of all errors, and calls go on when it is back."""
+    with running_server(tmp_path / "log", **store_settings) as server:
+        rpc = Rpc(server.url, make_token(server.url, server.log_in()))
+        assert rpc.call("echo", "before") == "before"
+        valkey.kill()
+        answer = rpc.send(ECHO)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, -32012)
+        assert answer.json()["error"]["data"]["code"] == "store_unavailable"
+        assert int(answer.headers["Retry-After"]) > 0
+        valkey.start()
+        wait_until(lambda: rpc.send(ECHO).ok, server.log, pause=0.2)

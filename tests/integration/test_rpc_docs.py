@@ -11,10 +11,11 @@ from pathlib import Path
 
 import requests
 
-from app import cross_origin, rights, rpc_errors
+from app import cross_origin, rights, rpc_errors, rpc_methods
+from app.celery_echo import LONGEST_TEXT
 from app.errors import RealtimeError
 from app.rpc_methods import methods
-from app.rpc_protocol import Protocol
+from app.rpc_protocol import MOST_CALLS, Protocol
 from app.tasks import STATES
 from tests.serving import Server
 
@@ -89,3 +90,15 @@ def test_it_has_each_state_and_header() -> None:
             assert f"`{name}`" in PAGE
         assert ", ".join(rules["methods"]) in PAGE
     assert f"Access-Control-Max-Age: {cross_origin.MAX_AGE}" in PAGE
+
+
+def test_it_has_the_limits() -> None:
+    """Each number is the code's."""
+    for number in (
+        f"up to {MOST_CALLS} calls",
+        f"up to {rpc_methods.LONGEST_TEXT:,} characters",
+        f"up to {LONGEST_TEXT:,} characters",
+        f"({rpc_methods.OUTPUT_BYTES:,}; at most {rpc_methods.MOST_OUTPUT_BYTES:,})",
+        f"about {rpc_methods.MOST_ANSWER_BYTES >> 20} MiB",
+    ):
+        assert number in PAGE, number
