@@ -15,7 +15,7 @@ HEADERS = ("Authorization", "Content-Type")
 DOORS: Mapping[re.Pattern[str], Mapping[str, Any]] = {
     re.compile(r"/rpc\Z"): {"methods": ["POST", "OPTIONS"], "allow_headers": HEADERS},
     re.compile("/api/"): {
-        "methods": ["GET", "HEAD", "POST", "OPTIONS"],
+        "methods": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
         "allow_headers": [*HEADERS, "Idempotency-Key", "Last-Event-ID"],
         "expose_headers": ["Location"],
     },
