@@ -2,7 +2,10 @@
 
 Its first line of input is a JSON list of cookie headers, which the sockets take in turn. It tells, once all have tried
 to connect and then for each further line of input, a line of JSON: how many sockets are `open`, were `refused` (by a
-503, or an error of Socket.IO) and `lost`, and how many heartbeats were `answered`.
+503, or an error of Socket.IO) and `lost`, how many heartbeats were `answered`, how many were `told` the state of the
+system at all, and for how many the last that they were told has a run that happens (`running`).
+
+A page of runs is in the default namespace, and each page is in `/status`.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from urllib.parse import urlsplit
 import requests
 
 ROOT = Path(__file__).parents[1]
+STATE = b'42/status,["state",'
 # How many connect at a time.
 AT_ONCE = 50
 TIMEOUT = 60
@@ -41,6 +45,8 @@ class Counts:
     refused: int = 0
     lost: int = 0
     answered: int = 0
+    told: int = 0
+    running: int = 0
 
 
 def _frame(text: bytes) -> bytes:
@@ -75,15 +81,23 @@ async def _open(url: str, cookie: str, counts: Counts) -> tuple[asyncio.StreamRe
         writer.close()
         return None
     counts.open += 1
+    writer.write(_frame(b"40/status,"))
     return reader, writer
 
 
 async def _stay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counts: Counts) -> None:
+    told = running = False
     try:
         while True:
-            if await _message(reader) == b"2":
+            message = await _message(reader)
+            if message == b"2":
                 writer.write(_frame(b"3"))
                 counts.answered += 1
+            elif message.startswith(STATE):
+                counts.told += not told
+                before, running = running, b'"running":0' not in message
+                counts.running += running - before
+                told = True
     except (OSError, EOFError):
         counts.open -= 1
         counts.lost += 1
