@@ -94,6 +94,17 @@ def test_the_api_streams_through_nginx(console: Console, tmp_path: Path) -> None
         )
 
 
+def test_channels_stream_through_nginx(console: Console) -> None:
+    """Each change comes at once, also to a browser that would take it compressed, and the cookie finds its way back."""
+    api = Api(console.url, make_token(console.url, log_in(console.url)))
+    for value in (1, 2):
+        assert api.ask("/channels/nginx", "PUT", json={"value": value}).ok
+        if value == 1:
+            assert api.ask("/set_stream", "POST", json={"Stream": ["nginx"]}).text == "ok"
+            found = api.stream("/stream", headers={"Accept-Encoding": "gzip"}).objects()
+        assert next(found) == {"nginx": value}
+
+
 def test_json_rpc_passes_nginx(console: Console, new_token: Callable[..., str]) -> None:
     """Calls, what browsers ask before them, and bodies that are too long, whoever refuses them."""
     rpc = Rpc(console.url, new_token(console.url, log_in(console.url)))
