@@ -29,7 +29,7 @@ Event = tuple[str, Any]
 
 
 class Listener:
-    """One stream: events of the channels it names, from `start` on; `silence` each so many seconds without one."""
+    """One stream: the events of the channels that it names, and one of `silence` after so many seconds without."""
 
     def __init__(self, stack: Stack, store: ChannelStore, names: Sequence[str], silence: float) -> None:
         self.names = tuple(names)
@@ -39,7 +39,7 @@ class Listener:
         # Counted while nothing waits any more; None where it is not known how many.
         self._missed: int | None = 0
         self._moment = 0
-        self._first: list[Event] = []
+        self._first: deque[Event] = deque()
         self.closed = False
 
     def begin(self, after: int | None, past: float = 0.0) -> list[str]:
@@ -49,17 +49,20 @@ class Listener:
         comes between. Raises: StoreUnavailable.
         """
         self._moment, found = self._store.read(self.names)
-        self._first = [("snapshot", (self._moment, found))]
+        snapshot: Event = ("snapshot", (self._moment, found))
         again = None if after is None else self._store.since(after)
         if again is not None:
             # Later than the values above: what is in both is sent once.
             self._moment, changes = again
-            self._first = [("change", each) for each in changes if each.name in self.names]
+            self._first.extend(("change", each) for each in changes if each.name in self.names)
         elif after is not None:
-            self._first.insert(0, ("missed", None))
-        elif past:
-            changes = [each for each in self._store.past(past) if each.name in found and each.sequence <= self._moment]
-            self._first[:0] = [("past", each) for each in changes]
+            self._first.extend([("missed", None), snapshot])
+        else:
+            before = self._store.past(past) if past else []
+            self._first.extend(
+                ("past", each) for each in before if each.name in found and each.sequence <= self._moment
+            )
+            self._first.append(snapshot)
         return [name for name in self.names if name not in found]
 
     def push(self, change: Change) -> None:
@@ -81,9 +84,10 @@ class Listener:
             self._waiting.clear()
         self._signal.set()
 
-    def first(self) -> list[Event]:
-        """What there was as it began."""
-        return self._first
+    def first(self) -> Iterator[Event]:
+        """What there was as it began, once."""
+        while self._first:
+            yield self._first.popleft()
 
     def close(self) -> None:
         """No more events: from the outside, or since nobody takes them."""
@@ -91,7 +95,7 @@ class Listener:
         self._signal.set()
 
     def __iter__(self) -> Iterator[Event]:
-        yield from self._first
+        yield from self.first()
         deadline = time.monotonic() + self._silence
         while not self.closed:
             found = self._next()
@@ -175,6 +179,7 @@ class ChannelFeed:
                     return
             try:
                 changes = self._store.wait(self._moment, WAIT_SECONDS)
+                end = self._moment if changes else self._store.end()
             except StoreUnavailable:
                 self._stack.sleep(RETRY_SECONDS)
                 continue
@@ -183,9 +188,12 @@ class ChannelFeed:
                 logger.exception("the reader of channels failed, and goes on")
                 self._stack.sleep(WAIT_SECONDS)
                 continue
-            if changes:
-                with self._lock:
-                    self._bring(changes)
+            with self._lock:
+                if end < self._moment:
+                    # It has forgotten its newest changes, and may use their numbers again.
+                    self._miss()
+                    self._moment = end
+                self._bring(changes)
             # Whoever puts it on the wire goes before whoever waits for what comes next.
             self._stack.sleep(0)
 
@@ -193,8 +201,11 @@ class ChannelFeed:
         for change in changes:
             if change.previous != self._moment:
                 # The store keeps so many, or has lost some: what they were nobody knows.
-                for listener in self._all:
-                    listener.miss()
+                self._miss()
             self._moment = change.sequence
             for listener in self._by_name.get(change.name, ()):
                 listener.push(change)
+
+    def _miss(self) -> None:
+        for listener in self._all:
+            listener.miss()

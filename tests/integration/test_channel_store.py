@@ -168,6 +168,20 @@ def test_a_gap_in_the_sequence_is_told(store: ChannelStore, stack: Stack, redis_
     assert next(events)[1][1]["A"].value == "2"
 
 
+def test_a_store_that_begins_anew_is_followed(store: ChannelStore, stack: Stack, redis_client: Any) -> None:
+    """Also where its clock is behind that of its numbers before: streams have what it holds now, then what comes."""
+    redis_client.xadd(CHANGES, {"n": "A", "v": "1", "p": "0"}, id=f"{9 * 10**15}-0")
+    feed = ChannelFeed(stack, store)
+    store.set({"A": "1"})
+    _, events = _begun(feed, "A")
+    redis_client.flushall()
+    store.set({"A": "2"})
+    assert next(each for each in events if each[0] != "silence") == ("missed", None)
+    assert next(events)[1][1]["A"].value == "2"
+    store.set({"A": "3"})
+    assert _take(events, 1) == ["3"]
+
+
 def test_one_reader_for_all_which_ends_with_the_last(store: ChannelStore, stack: Stack) -> None:
     """Two hundred idle streams are two hundred listeners, no threads of their own; without any nobody reads."""
     feed = ChannelFeed(stack, store)
