@@ -1,0 +1,324 @@
+"""Who may do what at each door: nobody, the owner of a run, another user; by a login, and by tokens of each scope.
+
+The expectations stand here once more, by hand: `app/rights.py` is what they try.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import requests
+import websocket
+
+from app.model import new_id
+from app.rights import DOORS
+from tests.api import ALL, Api, make_token, revoke_tokens
+from tests.crowd import cookie_of
+from tests.serving import Server
+from tests.socket_client import ConnectionRefused, SocketClient
+
+UNKNOWN = "A" * 22
+# What a door asks for: nothing, a login, to be the run's owner, or something that none of these people have.
+PUBLIC, LOGIN, OWNER, OTHERS = "public", "login", "owner", "others'"
+# Tokens: a page takes none, some doors take any.
+NONE, ANY = "none", "any"
+START = {"job": "silent"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A door of HTTP: what it asks for, the scopes one of which a token needs, and a request, with RUN for a run."""
+
+    door: str
+    asks: str
+    scope: str
+    path: str
+    method: str = "GET"
+    body: Any = None
+    status: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Event:
+    """A door of Socket.IO."""
+
+    door: str
+    asks: str
+    message: dict[str, Any]
+
+
+API = "/api/v1.0"
+PAGES = [
+    Row("http:static", PUBLIC, NONE, "/static/base.css", status=(200,)),
+    Row("http:views.vendor", PUBLIC, NONE, "/vendor/manifest.json", status=(200,)),
+    Row("http:views.health", PUBLIC, NONE, "/healthz", status=(200,)),
+    Row("http:views.ready", PUBLIC, NONE, "/readyz", status=(200, 503)),
+    Row("http:auth.login", PUBLIC, NONE, "/login", status=(302,)),
+    Row("http:auth.redirect", PUBLIC, NONE, "/redirect", status=(400,)),
+    # The question whether one really wants to; nobody has nothing to end.
+    Row("http:auth.logout", PUBLIC, NONE, "/logout", status=(200,)),
+    Row("http:views.index", LOGIN, NONE, "/"),
+    Row("http:views.job", LOGIN, NONE, "/jobs/count"),
+    Row("http:views.run", OWNER, NONE, "/runs/RUN"),
+    Row("http:codepage.page", LOGIN, NONE, "/code"),
+    Row("http:codepage.job", LOGIN, NONE, "/jobs/code"),
+    Row("http:codepage.source", OTHERS, NONE, "/runs/RUN/code"),
+    Row("http:downloads.output", OWNER, NONE, "/runs/RUN/output"),
+    Row("http:tokens.page", LOGIN, NONE, "/tokens"),
+    Row("http:tokens.make", LOGIN, NONE, "/tokens", "POST", status=(400,)),
+    Row("http:tokens.revoke", OTHERS, NONE, f"/tokens/{UNKNOWN}/revoke", "POST"),
+    Row("http:channels_page.page", LOGIN, NONE, "/channels"),
+    Row("http:channels_page.oboe", LOGIN, NONE, "/channels/oboe"),
+]
+PROGRAMS = [
+    Row("http:api.description", PUBLIC, ANY, f"{API}/openapi.json", status=(200,)),
+    Row("http:api.manual", PUBLIC, ANY, f"{API}/docs", status=(200,)),
+    Row("http:api.me", LOGIN, ANY, f"{API}/me"),
+    Row("http:api.jobs", LOGIN, "read", f"{API}/jobs"),
+    Row("http:api.job", LOGIN, "read", f"{API}/jobs/count"),
+    Row("http:api.runs", LOGIN, "read", f"{API}/runs"),
+    Row("http:api.start", LOGIN, "run", f"{API}/runs", "POST", START),
+    Row("http:api.run", OWNER, "read", f"{API}/runs/RUN"),
+    Row("http:api.output", OWNER, "read", f"{API}/runs/RUN/output?follow=false"),
+    Row("http:api.search", OWNER, "read", f"{API}/runs/RUN/search?text=0"),
+    # Nothing is asked for by this run.
+    Row("http:api.give_input", OWNER, "run", f"{API}/runs/RUN/input", "POST", {"line": "x"}, status=(409,)),
+    Row("http:api.stop", OWNER, "stop", f"{API}/runs/RUN/stop", "POST"),
+    # A thread cannot be killed, which is said to who might.
+    Row("http:api.kill", OWNER, "stop", f"{API}/runs/RUN/kill", "POST", status=(200, 403)),
+    Row("http:channels.all_", LOGIN, "read channels", f"{API}/channels"),
+    Row("http:channels.set_", LOGIN, "channels", f"{API}/channels", "PATCH", {"values": {"matrix": 1}}),
+    Row("http:channels.set_one", LOGIN, "channels", f"{API}/channels/matrix", "PUT", {"value": 1}),
+    Row("http:channels.one", LOGIN, "read channels", f"{API}/channels/matrix"),
+    Row("http:channels.delete", LOGIN, "channels", f"{API}/channels/never-set", "DELETE", status=(404,)),
+    Row("http:channels.set_stream", LOGIN, "read channels", f"{API}/set_stream", "POST", {"Stream": ["matrix"]}),
+    Row("http:channels.stream", LOGIN, "read channels", f"{API}/stream?channel=matrix&follow=false"),
+    Row("http:examples.page", LOGIN, ANY, "/examples/"),
+    Row("http:examples.plain", LOGIN, ANY, "/examples/plain"),
+    Row("http:examples.streamed", LOGIN, ANY, "/examples/streamed"),
+]
+TASK = {"method": "echo", "text": "x"}
+CALLS = [
+    *(
+        Row(f"rpc:{name}", LOGIN, ANY, "/rpc", body={"text": "x"})
+        for name in ("echo", "reverse", "uppercase", "lowercase")
+    ),
+    Row("rpc:celery_echo", LOGIN, "run", "/rpc", body=TASK),
+    Row("rpc:get_result", OTHERS, "read", "/rpc", body={"task_id": UNKNOWN}),
+    Row("rpc:jobs.list", LOGIN, "read", "/rpc", body={}),
+    Row("rpc:runs.start", LOGIN, "run", "/rpc", body=START),
+    Row("rpc:runs.status", OWNER, "read", "/rpc", body={"run": "RUN"}),
+    Row("rpc:runs.output", OWNER, "read", "/rpc", body={"run": "RUN"}),
+    Row("rpc:runs.stop", OWNER, "stop", "/rpc", body={"run": "RUN"}),
+]
+EVENTS = [
+    Event("socket:start_request", LOGIN, START),
+    Event("socket:watch", OWNER, {"run": "RUN"}),
+    Event("socket:search", OWNER, {"run": "RUN", "text": "0"}),
+    Event("socket:input", OWNER, {"run": "RUN", "line": "x"}),
+    Event("socket:stop_request", OWNER, {"run": "RUN"}),
+    Event("socket:kill_request", OWNER, {"run": "RUN"}),
+    # They concern what this connection watches, and nothing else.
+    Event("socket:unwatch", LOGIN, {"run": "RUN"}),
+]
+# Tried by tests of their own here: to connect is what the others begin with, an acknowledgement has no answer.
+APART = {"socket:connect", "socket:disconnect", "socket:ack", "http:rpc.call"}
+
+Caller = Callable[..., requests.Response]
+
+
+class People:
+    """An owner, another user, their tokens, and a run of the owner's that goes on."""
+
+    def __init__(self, server: Server) -> None:
+        self.url, self.name = server.url, new_id()
+        self.owner, self.stranger = server.log_in(), server.log_in(1)
+        self.tokens = {scope: make_token(server.url, self.owner, scope, name=self.name) for scope in ALL}
+        self.foreign = make_token(server.url, self.stranger, name=self.name)
+        self.api = Api(server.url, person=self.owner)
+        self._run = ""
+
+    @property
+    def run(self) -> str:
+        """A run that goes on; another one where the last has been stopped."""
+        if not self._run or self.api.get(f"/runs/{self._run}")["ended"]:
+            self._run = self.api.start("lines", count=100_000, pause=0.05)
+        return self._run
+
+    def close(self) -> None:
+        """Leave nothing."""
+        self.api.stop(self.run)
+        for person in (self.owner, self.stranger):
+            revoke_tokens(self.url, person, self.name)
+
+
+@pytest.fixture(scope="module")
+def people(server: Server) -> Iterator[People]:
+    """Them."""
+    made = People(server)
+    yield made
+    with suppress(requests.RequestException, AssertionError):
+        made.close()
+
+
+def _ask(people: People, row: Row, run: str, by: requests.Session | str) -> str:
+    """What comes of a request by a person, or by a token ("": by nobody); `unknown` is as if there were nothing."""
+    session = by if isinstance(by, requests.Session) else requests.Session()
+    headers = {"Authorization": f"Bearer {by}"} if isinstance(by, str) and by else {}
+    body = json.loads(json.dumps(row.body).replace("RUN", run))
+    method = row.method
+    if row.door.startswith("rpc:"):
+        body = {"jsonrpc": "2.0", "id": 1, "method": row.door.removeprefix("rpc:"), "params": body}
+        method = "POST"
+    address = people.url + row.path.replace("RUN", run)
+    with session.request(
+        method, address, json=body, headers=headers, timeout=30, allow_redirects=False, stream=True
+    ) as answer:
+        # A download goes on for as long as its run does.
+        text = "" if row.door == "http:downloads.output" else answer.text
+        return _outcome(row, answer, text)
+
+
+def _outcome(row: Row, answer: requests.Response, text: str) -> str:
+    status = answer.status_code
+    if row.asks == PUBLIC:
+        return "allowed" if status in row.status else f"{status} {text[:200]}"
+    if status == requests.codes.unauthorized or "/authorize?" in answer.headers.get("Location", ""):
+        return "log in"
+    number = json.loads(text).get("error", {}).get("code") if row.door.startswith("rpc:") else None
+    if number == -32003 or (status == requests.codes.forbidden and "lacks the scope" in text):
+        return "lacks a scope"
+    if status in row.status:
+        return "allowed"
+    if number == -32004 or status == requests.codes.not_found:
+        return "unknown"
+    return "allowed" if status < requests.codes.bad_request else f"{status} {text[:200]}"
+
+
+def _by_login(asks: str, *, owner: bool) -> str:
+    if asks == OTHERS or (asks == OWNER and not owner):
+        return "unknown"
+    return "allowed"
+
+
+ROWS = [*PAGES, *PROGRAMS, *CALLS]
+
+
+def _named(rows: Sequence[Row | Event]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("row", [pytest.param(row, id=row.door) for row in rows])
+
+
+def test_every_door_is_tried() -> None:
+    """A door that is new needs a row here, too."""
+    assert {each.door for each in ROWS} | {each.door for each in EVENTS} | APART == set(DOORS)
+
+
+@_named(ROWS)
+def test_by_a_login(people: People, row: Row) -> None:
+    """Nobody is asked to log in, another user finds nothing of a run, and its owner is let through."""
+    run = people.run
+    assert _ask(people, row, run, "") == ("allowed" if row.asks == PUBLIC else "log in")
+    assert _ask(people, row, run, people.stranger) == _by_login(row.asks, owner=False)
+    assert _ask(people, row, UNKNOWN, people.stranger) == _by_login(row.asks, owner=False)
+    assert _ask(people, row, run, people.owner) == _by_login(row.asks, owner=True)
+
+
+@_named(ROWS)
+def test_by_tokens(people: People, row: Row) -> None:
+    """Each scope opens its doors and no others; a token with all of them opens no foreign run, and no page."""
+    run = people.run
+    for scope, token in people.tokens.items():
+        expected = _by_login(row.asks, owner=True)
+        if row.scope == NONE and row.asks != PUBLIC:
+            expected = "log in"
+        elif row.scope not in (NONE, ANY) and scope not in row.scope.split():
+            expected = "lacks a scope"
+        assert _ask(people, row, run, token) == expected, scope
+    foreign = _by_login(row.asks, owner=False) if row.scope != NONE or row.asks == PUBLIC else "log in"
+    assert _ask(people, row, run, people.foreign) == foreign
+    wrong = "allowed" if row.asks == PUBLIC else "log in"
+    assert _ask(people, row, run, "frt_" + "A" * 43) == wrong
+
+
+@pytest.fixture(scope="module")
+def sockets(people: People) -> Iterator[dict[str, SocketClient]]:
+    """The two people's open connections of Socket.IO."""
+    persons = {"owner": people.owner, "stranger": people.stranger}
+    opened = {name: SocketClient(people.url, cookie_of(person), lambda *_: None) for name, person in persons.items()}
+    yield opened
+    for each in opened.values():
+        each.disconnect()
+
+
+@_named(EVENTS)
+def test_by_events(people: People, sockets: dict[str, SocketClient], row: Event) -> None:
+    """As by HTTP; a foreign run is answered like an unknown one, to the letter."""
+    name, run = row.door.removeprefix("socket:"), people.run
+
+    def call(person: str, meant: str) -> Any:
+        return sockets[person].call(name, json.loads(json.dumps(row.message).replace("RUN", meant)))
+
+    owners, foreign, unknown = call("owner", run), call("stranger", run), call("stranger", UNKNOWN)
+    assert owners["ok"] or owners["error"]["code"] in ("not_waiting", "forbidden"), owners
+    if row.asks == OWNER:
+        assert foreign == unknown
+        assert foreign["error"]["code"] == "not_found"
+    else:
+        assert foreign["ok"]
+
+
+def test_an_acknowledgement_opens_nothing(people: People, sockets: dict[str, SocketClient]) -> None:
+    """Of a foreign run nothing comes of it, and the connection lives on."""
+    heard: list[Any] = []
+    client = SocketClient(people.url, cookie_of(people.stranger), lambda *message: heard.append(message))
+    client.emit("ack", {"run": people.run, "position": 0})
+    assert client.call("watch", {"run": people.run})["error"]["code"] == "not_found"
+    assert [message for event, message in heard if event == "output"] == []
+    client.disconnect()
+
+
+def test_nobody_connects_by_socket_io_and_no_token_does(people: People) -> None:
+    """The session's cookie alone opens a connection."""
+    with pytest.raises(ConnectionRefused, match="login_required"):
+        SocketClient(people.url, "", lambda *_: None)
+    address = people.url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
+    for token in (*people.tokens.values(), people.foreign):
+        connection = websocket.create_connection(
+            address, header={"Authorization": f"Bearer {token}"}, origin=people.url, timeout=20
+        )
+        connection.recv()
+        connection.send("40")
+        assert "login_required" in str(connection.recv())
+        connection.close()
+
+
+def test_a_foreign_run_is_answered_like_an_unknown_one_to_the_letter(people: People) -> None:
+    """By HTTP and JSON-RPC."""
+    run = people.run
+    for row in (each for each in [*PROGRAMS, *CALLS] if each.asks == OWNER):
+        body = json.dumps(row.body)
+        texts = []
+        for meant in (run, UNKNOWN):
+            data: Any = json.loads(body.replace("RUN", meant))
+            if row.door.startswith("rpc:"):
+                data = {"jsonrpc": "2.0", "id": 1, "method": row.door.removeprefix("rpc:"), "params": data}
+            answer = people.stranger.request(
+                "POST" if row.door.startswith("rpc:") else row.method,
+                people.url + row.path.replace("RUN", meant),
+                json=data,
+                timeout=30,
+            )
+            texts.append((answer.status_code, answer.text.replace(meant, "RUN")))
+        assert texts[0] == texts[1], row.door
+
+
+def test_calls_ask_for_a_login_before_anything_is_read(people: People) -> None:
+    """The door of JSON-RPC itself: nobody's body is parsed, whatever it is."""
+    for data in (b"{", b"[]", b'{"jsonrpc": "2.0", "id": 1, "method": "echo", "params": ["x"]}'):
+        answer = requests.post(f"{people.url}/rpc", data=data, headers={"Content-Type": "application/json"}, timeout=20)
+        assert answer.status_code == 401
