@@ -57,6 +57,18 @@ def careless(wsgi: WSGIApplication) -> WSGIApplication:
     return answer
 
 
+def closing(wsgi: WSGIApplication) -> WSGIApplication:
+    """Answers by itself, at one address."""
+
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/closed":
+            return wsgi(environ, start_response)
+        start_response("503 Service Unavailable", [("Content-Type", "text/plain"), ("Cache-Control", "max-age=5")])
+        return [b"We are closed. Hello tomorrow."]
+
+    return answer
+
+
 def broken(_wsgi: WSGIApplication) -> WSGIApplication:
     """Cannot be put around anything."""
     raise RuntimeError("no licence\nwas found")

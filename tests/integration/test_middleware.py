@@ -32,7 +32,7 @@ def changed(
     folder = tmp_path_factory.mktemp("changed")
     settings = {
         **settings_for(_valkey_socket, _shared_simulator, folder),
-        "WSGI_MIDDLEWARE": "tests.monitoring:careless, app.hellogoodbyer.HelloGoodbyer",
+        "WSGI_MIDDLEWARE": "tests.monitoring:careless, app.hellogoodbyer.HelloGoodbyer, tests.monitoring:closing",
     }
     with running_server(folder / "log", **settings) as server:
         yield server
@@ -81,6 +81,15 @@ def test_output_is_not_changed(changed: Server, program: Api) -> None:
     assert "Goodbye, goodbye" in page.text
     assert "Hello" not in page.text
     assert page.headers["Content-Length"] == str(len(page.content))
+
+
+def test_what_middleware_answers_has_headers_too(changed: Server) -> None:
+    """It is under a policy, unless it has one of its own; what is outside of it changes it as all else."""
+    answer = requests.get(f"{changed.url}/closed", timeout=20)
+    assert (answer.status_code, answer.text) == (503, "We are closed. Goodbye tomorrow.")
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "max-age=5"
 
 
 def test_polling_is_not_changed(changed: Server) -> None:

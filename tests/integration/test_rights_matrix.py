@@ -6,7 +6,7 @@ The expectations stand here once more, by hand: `app/rights.py` is what they try
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +17,12 @@ import websocket
 
 from app.model import new_id
 from app.rights import DOORS
+from app.sockets import door_of
 from tests.api import ALL, Api, make_token, revoke_tokens
 from tests.crowd import cookie_of
 from tests.serving import Server
 from tests.socket_client import ConnectionRefused, SocketClient
+from tests.waiting import wait_until
 
 UNKNOWN = "A" * 22
 # What a door asks for: nothing, a login, to be the run's owner, or something that none of these people have.
@@ -72,6 +74,7 @@ PAGES = [
     Row("http:tokens.page", LOGIN, NONE, "/tokens"),
     Row("http:tokens.make", LOGIN, NONE, "/tokens", "POST", status=(400,)),
     Row("http:tokens.revoke", OTHERS, NONE, f"/tokens/{UNKNOWN}/revoke", "POST"),
+    Row("http:ticker.page", LOGIN, NONE, "/test"),
     Row("http:channels_page.page", LOGIN, NONE, "/channels"),
     Row("http:channels_page.oboe", LOGIN, NONE, "/channels/oboe"),
 ]
@@ -126,10 +129,11 @@ EVENTS = [
     # They concern what this connection watches, and nothing else.
     Event("socket:unwatch", LOGIN, {"run": "RUN"}),
 ]
+NAMESPACES = ("/", "/status", "/test")
 # Tried by tests of their own here: to connect is what the others begin with, an acknowledgement has no answer.
-APART = {"socket:connect", "socket:disconnect", "socket:ack", "http:rpc.call"}
-
-Caller = Callable[..., requests.Response]
+APART = {"socket:ack", "http:rpc.call", "socket:/test:my event"} | {
+    door_of(namespace, event) for namespace in NAMESPACES for event in ("connect", "disconnect")
+}
 
 
 class People:
@@ -282,19 +286,45 @@ def test_an_acknowledgement_opens_nothing(people: People, sockets: dict[str, Soc
     client.disconnect()
 
 
-def test_nobody_connects_by_socket_io_and_no_token_does(people: People) -> None:
-    """The session's cookie alone opens a connection."""
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_nobody_connects_by_socket_io_and_no_token_does(people: People, namespace: str) -> None:
+    """The session's cookie alone opens a connection, to each namespace."""
     with pytest.raises(ConnectionRefused, match="login_required"):
-        SocketClient(people.url, "", lambda *_: None)
+        SocketClient(people.url, "", lambda *_: None, namespace=namespace)
     address = people.url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
     for token in (*people.tokens.values(), people.foreign):
-        connection = websocket.create_connection(
-            address, header={"Authorization": f"Bearer {token}"}, origin=people.url, timeout=20
-        )
+        header = {"Authorization": f"Bearer {token}"}
+        connection = websocket.create_connection(address, header=header, origin=people.url, timeout=20)
         connection.recv()
-        connection.send("40")
+        connection.send("40" if namespace == "/" else f"40{namespace},")
         assert "login_required" in str(connection.recv())
         connection.close()
+    for person in (people.owner, people.stranger):
+        SocketClient(people.url, cookie_of(person), lambda *_: None, namespace=namespace).disconnect()
+
+
+def test_events_of_a_namespace_are_for_who_has_connected_to_it(people: People) -> None:
+    """One who is logged in is answered; whoever was refused sends in vain."""
+    heard: list[Any] = []
+
+    def handle(event: str, message: Any) -> None:
+        heard.append((event, message))
+
+    client = SocketClient(people.url, cookie_of(people.stranger), handle, namespace="/test")
+    client.emit("my event", {"data": "of the matrix"})
+    wait_until(lambda: ("my response", {"data": "of the matrix", "count": 1}) in heard)
+    client.disconnect()
+    address = people.url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
+    nobody = websocket.create_connection(address, origin=people.url, timeout=3)
+    said = [str(nobody.recv())]
+    for packet in ("40/test,", '42/test,["my event",{"data":"x"}]'):
+        nobody.send(packet)
+    with suppress(OSError, websocket.WebSocketException):
+        while True:
+            said.append(str(nobody.recv()))
+    nobody.close()
+    assert "my response" not in "".join(said)
+    assert "login_required" in "".join(said)
 
 
 def test_a_foreign_run_is_answered_like_an_unknown_one_to_the_letter(people: People) -> None:
