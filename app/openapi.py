@@ -33,6 +33,17 @@ PATTERNS = {"run_id": RUN_ID, "name": r"^[A-Za-z0-9_-]{1,200}$", "channel": NAME
 # The endings of addresses that have several forms.
 FORMS = {"api.output": r"^(raw|sse|ndjson)$", "channels.stream": r"^(json|sse|ndjson)$"}
 _SCHEMAS = "#/components/schemas/"
+# Of Server-Sent Events each is described, and not the text that they make together.
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string"},
+        "data": {"type": "string"},
+        "retry": {"type": "integer"},
+    },
+    "required": ["data"],
+}
 
 
 def describe(app: Flask) -> dict[str, Any]:
@@ -176,7 +187,9 @@ def _responses(mark: Operation) -> dict[str, Any]:
 
 
 def _any(kind: str) -> dict[str, Any]:
-    """An answer without a model: text, or one JSON value after the other."""
+    """An answer without a model: text, events, or one JSON value after the other."""
+    if kind == "text/event-stream":
+        return _EVENT
     return {} if kind == "application/json" else {"type": "string"}
 
 

@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 USER = 54321
+GONE_SECONDS = 30.0
 ROOT = Path(__file__).parents[1]
 # In a mount namespace of its own: a folder that others may not enter is made anew, with the way to each place alone.
 _SCRIPT = """
@@ -37,6 +39,7 @@ def run(program: str, *arguments: str, seconds: float = 120) -> subprocess.Compl
     """Run a Python program that may import the product; as root it becomes USER, else it stays who it is."""
     command = [sys.executable, "-B", "-c", program, *arguments]
     if os.getuid() == 0:
+        _wait_for_none()
         places = sorted({str(ROOT), sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])})
         outer = ["unshare", "--mount", "--propagation", "private", sys.executable, "-I", "-S", "-c", _SCRIPT]
         command = [*outer, json.dumps(places), str(USER), *command]
@@ -49,3 +52,18 @@ def run(program: str, *arguments: str, seconds: float = 120) -> subprocess.Compl
         timeout=seconds,
         check=False,
     )
+
+
+def _wait_for_none() -> None:
+    """Nothing of USER's runs any more: a process that an earlier test has killed counts in limits until it is gone."""
+    deadline = time.monotonic() + GONE_SECONDS
+    while any(_owner(each) == USER for each in Path("/proc").glob("[0-9]*")):
+        assert time.monotonic() < deadline, f"processes of user {USER} go on"
+        time.sleep(0.02)
+
+
+def _owner(process: Path) -> int | None:
+    try:
+        return process.stat().st_uid
+    except OSError:
+        return None

@@ -16,6 +16,8 @@ from app.model import Stream
 FLOOD_SECONDS = 0.002
 # After so many visits of the flusher without news a flood is over.
 QUIET_TICKS = 3
+# After so many there is nothing left of it that was on its way as it ended.
+CALM_TICKS = 10
 # An unfinished line of one among several threads waits this long for its end, so that no other line comes between; in
 # a flood longer, since there a thread may wait that long between a line's text and its end.
 HOLD_SECONDS = 0.5
@@ -36,7 +38,7 @@ class Capture:
         self.threads: list[threading.Thread] = []
         self._writers: list[Writer] = []
         self._last_line = 0.0
-        self._quiet = 0
+        self._quiet = CALM_TICKS + 1
         flusher.add(self)
 
     @property
@@ -95,7 +97,8 @@ class Capture:
 
     def tick(self) -> None:
         """From the flusher: pass on what is complete, and the unfinished lines once a writer is silent."""
-        if not self.busy and not any(writer.pieces or writer.raw.rest for writer in self._writers):
+        calm = not self.busy and self._quiet > CALM_TICKS
+        if calm and not any(writer.pieces or writer.raw.rest for writer in self._writers):
             # Most runs are silent most of the time.
             return
         with self.lock:
@@ -104,7 +107,7 @@ class Capture:
             hold = (BUSY_HOLD_SECONDS if self.busy else HOLD_SECONDS) if several else 0.0
             touched = False
             for writer in self._writers:
-                if writer.drain():
+                if writer.visit():
                     touched, writer.seen = True, now
                 elif writer.raw.rest and now - writer.seen > hold:
                     writer.raw.release()
@@ -112,10 +115,14 @@ class Capture:
                 self.slow_down()
             if hold:
                 self._writers = [w for w in self._writers if w is self.turn or w.raw.rest or w.thread.is_alive()]
-            self._quiet = 0 if touched else self._quiet + 1
-            if self.busy and self._quiet >= QUIET_TICKS:
-                self.busy = False
-                self.slow_down()
+            self._note_visit(touched)
+
+    def _note_visit(self, touched: bool) -> None:
+        self._quiet = 0 if touched else self._quiet + 1
+        if self.busy and self._quiet >= QUIET_TICKS:
+            self.busy = False
+            for writer in self._writers:
+                writer.calm_down()
 
     def flush(self) -> None:
         """Pass on everything, unfinished lines too."""

@@ -1,9 +1,10 @@
 """A run's writers: one for each thread and stream, fast in a flood and immediate after silence.
 
-In a flood `print` appends to its thread's list directly, which is one C call (router.py); the flusher joins, encodes
-and passes on what is there every millisecond. What is not the plain case (first line after silence, another thread's
-turn, a full pipe, a closed or replaced stdout) takes `slow_write`. Lines of two threads never mix: a writer passes on
-whole lines, and its rest when it falls silent.
+In a flood `print` writes into a bounded text stream directly, which is one C call (router.py, bounded.py); once the
+flusher has come in time again and again it appends to its thread's list instead, which is faster. The flusher passes on
+what is there every millisecond. What is not the plain case (first line after silence, another thread's turn, a full
+pipe, a closed or replaced stdout) takes `slow_write`. Lines of two threads never mix: a writer passes on whole lines,
+and its rest when it falls silent.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from app.capture.bounded import Bounded
 from app.model import Stream
 
 if TYPE_CHECKING:
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 
 # An unfinished line longer than this is passed on unfinished.
 LINE_BYTES = 1 << 16
+# More texts than are printed between two visits of the flusher that come in time.
+MOST_PIECES = 32_768
+# After so many visits in time it is relied on, and after a late one never again.
+TIMELY_VISITS = 3
+LATE = -1
 
 
 class PipeIO(io.BufferedIOBase):
@@ -107,6 +114,10 @@ class Writer:
         self.ready = False
         self.seen = 0.0
         self._door = door
+        self._bounded = Bounded(self._take)
+        self._visits = 0
+        self._took = self._handing = False
+        # What a flood of the thread's goes into: the one or the other.
         self._fast: Callable[[str], object] = self.pieces.append
         door["write"] = self.slow_write
 
@@ -117,9 +128,54 @@ class Writer:
 
     def drain(self) -> bool:
         """Under the capture's lock: pass on the whole lines of what was printed; False where nothing was."""
+        self._took = False
+        self._drain_pieces()
+        self._handing = True
+        self._bounded.hand_over()
+        self._handing = False
+        return self._took
+
+    def visit(self) -> bool:
+        """From the flusher, under the capture's lock: as drain; the thread waits meanwhile where that is needed."""
+        if len(self.pieces) > MOST_PIECES:
+            self._visits = LATE
+            self.slow_down()
+        elif self.ready and 0 <= self._visits < TIMELY_VISITS:
+            self._visits += 1
+            if self._visits == TIMELY_VISITS:
+                # Its next print chooses again.
+                self.slow_down()
+        return self.drain()
+
+    def calm_down(self) -> None:
+        """A flood is over."""
+        self._visits = min(self._visits, 0)
+        self.slow_down()
+
+    def _take(self, data: bytes) -> None:
+        """A chunk of the bounded stream: from `drain`, or from its own thread, which waits where the pipe is full."""
+        capture = self.capture
+        if capture.within:
+            if self._handing:
+                self._handing, self._took = False, True
+                self.raw.pass_on(data)
+            else:
+                # From a signal's handler in the midst of passing on.
+                self.pieces.append(data.decode())
+            return
+        with capture.lock:
+            self.take_turn()
+            # What was on its way into the list as the thread changed over.
+            self._drain_pieces()
+            self._took = True
+            self.raw.pass_on(data)
+        capture.pipe.wait_for_room()
+
+    def _drain_pieces(self) -> None:
         count = len(self.pieces)
         if not count:
-            return False
+            return
+        self._took = True
         taken = self.pieces[:count]
         del self.pieces[:count]
         try:
@@ -128,7 +184,6 @@ class Writer:
             # Somebody found the router itself and gave it something else.
             text = "".join(map(str, taken))
         self.raw.pass_on(text.encode("utf-8", "backslashreplace"))
-        return True
 
     def take_turn(self) -> None:
         """Under the capture's lock: what others printed before goes first."""
@@ -152,7 +207,7 @@ class Writer:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         if self.ready:
-            self.pieces.append(text)
+            self._fast(text)
             return len(text)
         capture = self.capture
         if capture.within:
@@ -164,13 +219,22 @@ class Writer:
         capture.pipe.wait_for_room()
         with capture.lock:
             self.take_turn()
-            self.pieces.append(text)
+            self._append(text)
             if text[-1:] == "\n" and not capture.busy and not capture.note_line():
                 self.drain()
             if capture.busy and not capture.pipe.full and not capture.replaced and not capture.closed:
+                if self._visits != TIMELY_VISITS:
+                    self._fast = self._bounded.write
                 self.ready = True
                 self._door["write"] = self._fast
         return len(text)
+
+    def _append(self, text: str) -> None:
+        if self._fast == self._bounded.write:
+            # What is in the list goes before what is in there.
+            self.drain()
+            self._fast = self.pieces.append
+        self.pieces.append(text)
 
     def flush(self) -> None:
         """Pass everything on, the unfinished line too."""

@@ -13,10 +13,11 @@ import threading
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
-from app import errors
+from app import capture, errors
 from app.catalog import Job
 from app.child.control import Control, Refused
 from app.child.output import Output
@@ -28,6 +29,7 @@ DEFER_SECONDS = 0.002
 # As shells have it: 128 and the number of SIGINT.
 INTERRUPTED = 130
 T = TypeVar("T")
+_CAPTURE = f"{Path(capture.__file__).parent}/"
 _OURS = (__file__, asyncio.runners.__file__, asyncio.base_events.__file__)
 
 
@@ -66,7 +68,7 @@ class Interrupt:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """As a handler of signals is called."""
-        if self._output.capture.within:
+        if self._output.capture.within or (frame is not None and frame.f_code.co_filename.startswith(_CAPTURE)):
             threading._start_new_thread(self._again, ())  # type: ignore[attr-defined]
         else:
             self.came = True

@@ -27,6 +27,7 @@ from app.child.job import JobProcess
 from app.child.warden import guard, limit, rest, unwatch_children, watch_children
 from app.config import Settings
 from app.errors import RealtimeError
+from app.stack import SWITCH_SECONDS
 
 REQUEST_BYTES = 262_144
 WATCH_SECONDS = 1.0
@@ -210,6 +211,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    # As in the web process: what passes output on is a thread beside the job's.
+    sys.setswitchinterval(SWITCH_SECONDS)
     capture.install()
     Template(socket.socket(fileno=int(sys.argv[1]))).serve()
 

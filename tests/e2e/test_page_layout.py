@@ -14,6 +14,7 @@ from tests.serving import Server
 
 Visit = Callable[..., Page]
 PHONE = {"width": 390, "height": 844}
+MOST_TABS = 200
 
 
 @pytest.mark.parametrize("path", ["/", "/jobs/inputs", "/jobs/attack", "/nowhere"])
@@ -33,9 +34,10 @@ def test_everything_is_reached_by_tab_and_nothing_holds_it(visit: Visit) -> None
     page = visit("/jobs/lines")
     page.fill("#p-count", "500")
     start_and_wait(page)
-    page.evaluate("document.activeElement.blur()")
+    page.focus(".skip")
     reached: list[str] = []
-    for _ in range(34):
+    # As many as the page has, which shows earlier runs too; then it begins again.
+    while len(reached) < MOST_TABS and reached[-1:] != ["skip"]:
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
     for wanted in ("skip", "brand", "logout", "p-count", "start", "clear", "find", "download", "speak"):
