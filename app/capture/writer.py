@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # An unfinished line longer than this is passed on unfinished.
 LINE_BYTES = 1 << 16
 # More texts than are printed between two visits of the flusher that come in time.
-MOST_PIECES = 32_768
+MOST_PIECES = 131_072
 # After so many visits in time it is relied on, and after a late one never again.
 TIMELY_VISITS = 3
 LATE = -1
