@@ -26,6 +26,7 @@ NEEDS = {
     "tests/integration/test_rpc_celery.py": "rabbitmq-server",
     "tests/integration/test_sandbox_unprivileged.py": "bwrap",
     "tests/integration/test_sandbox_walls.py": "bwrap",
+    "tests/integration/test_sandbox_without_walls.py": "bwrap",
     "tests/integration/test_typed_code.py": "bwrap",
 }
 
