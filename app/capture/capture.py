@@ -109,7 +109,7 @@ class Capture:
             for writer in self._writers:
                 if writer.visit():
                     touched, writer.seen = True, now
-                elif writer.raw.rest and now - writer.seen > hold:
+                elif writer.raw.rest and not writer.waits and now - writer.seen > hold:
                     writer.raw.release()
             if self.pipe.full:
                 self.slow_down()

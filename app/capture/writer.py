@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +113,9 @@ class Writer:
         # Only ever appended to and cut at its front, so that nothing is lost whoever still holds its `append`.
         self.pieces: list[str] = []
         self.ready = False
+        # When something last came from it; whether its thread is held up, maybe in the midst of a line.
         self.seen = 0.0
+        self.waits = False
         self._door = door
         self._bounded = Bounded(self._take)
         self._visits = 0
@@ -163,13 +166,20 @@ class Writer:
                 # From a signal's handler in the midst of passing on.
                 self.pieces.append(data.decode())
             return
+        self.waits = True
         with capture.lock:
             self.take_turn()
             # What was on its way into the list as the thread changed over.
             self._drain_pieces()
             self._took = True
             self.raw.pass_on(data)
-        capture.pipe.wait_for_room()
+        self._wait_for_room()
+
+    def _wait_for_room(self) -> None:
+        self.waits = True
+        self.capture.pipe.wait_for_room()
+        self.seen = time.monotonic()
+        self.waits = False
 
     def _drain_pieces(self) -> None:
         count = len(self.pieces)
@@ -216,7 +226,7 @@ class Writer:
             return len(text)
         if self.stream in capture.closed:
             raise ValueError("I/O operation on closed file.")
-        capture.pipe.wait_for_room()
+        self._wait_for_room()
         with capture.lock:
             self.take_turn()
             self._append(text)

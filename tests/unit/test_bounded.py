@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 
+import pytest
+
 from app.capture import Capture, Pieces, PipeProcessor, bind, install
 from app.capture.flusher import Flusher
 from app.capture.router import current
@@ -120,3 +122,33 @@ def test_both_ways_keep_the_order_of_what_is_written() -> None:
     pieces = capture(job, limit=65_536)
     assert _data(pieces).split() == [b"%05d" % number for number in range(120_000)]
     assert {stream for stream, _ in pieces} == {Stream.OUT}
+
+
+def test_lines_of_threads_stay_whole_however_long_they_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that stands still for seconds holds three threads up in the midst of lines, which stay whole."""
+    # In the bounded stream a chunk nearly always ends within a line.
+    monkeypatch.setattr("app.capture.writer.TIMELY_VISITS", 1_000_000)
+    pieces: list[bytes] = []
+
+    def store(taken: Pieces) -> None:
+        pieces.extend(data for _, data in taken)
+        if len(pieces) % 8 == 3:
+            time.sleep(1.5)
+
+    def job() -> None:
+        def lines(name: int) -> None:
+            for number in range(120_000):
+                print(f"{name}:{number:07d}")
+
+        threads = [threading.Thread(target=lines, args=(name,)) for name in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    capture(job, limit=65_536, store=store)
+    said = b"".join(pieces).decode().split("\n")
+    assert said.pop() == ""
+    for name in range(3):
+        assert [line for line in said if line[:1] == str(name)] == [f"{name}:{number:07d}" for number in range(120_000)]
+    assert len(said) == 360_000
