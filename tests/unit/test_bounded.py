@@ -124,6 +124,18 @@ def test_both_ways_keep_the_order_of_what_is_written() -> None:
     assert {stream for stream, _ in pieces} == {Stream.OUT}
 
 
+def _three_threads() -> None:
+    def lines(name: int) -> None:
+        for number in range(120_000):
+            print(f"{name}:{number:07d}")
+
+    threads = [threading.Thread(target=lines, args=(name,)) for name in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def test_lines_of_threads_stay_whole_however_long_they_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that stands still for seconds holds three threads up in the midst of lines, which stay whole."""
     # In the bounded stream a chunk nearly always ends within a line.
@@ -135,18 +147,7 @@ def test_lines_of_threads_stay_whole_however_long_they_wait(monkeypatch: pytest.
         if len(pieces) % 8 == 3:
             time.sleep(1.5)
 
-    def job() -> None:
-        def lines(name: int) -> None:
-            for number in range(120_000):
-                print(f"{name}:{number:07d}")
-
-        threads = [threading.Thread(target=lines, args=(name,)) for name in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-
-    capture(job, limit=65_536, store=store)
+    capture(_three_threads, limit=65_536, store=store)
     said = b"".join(pieces).decode().split("\n")
     assert said.pop() == ""
     for name in range(3):

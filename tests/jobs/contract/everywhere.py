@@ -186,7 +186,8 @@ def asleep(*, ignore: str = "", seconds: float = 600.0):
 def family(*, orphan: bool = False):
     """Have a child, one that is in a session of its own and holds the pipes, and one that was forked."""
     reader, writer = os.pipe()
-    code = f"import os, time; print('detached', os.getpid(), flush=True); os.write({writer}, b'!'); time.sleep(600)"
+    said = "os.write(1, b'detached %d\\n' % os.getpid())"
+    code = f"import os, time; {said}; os.write({writer}, b'!'); time.sleep(600)"
     subprocess.Popen([sys.executable, "-c", code], start_new_session=True, pass_fds=[writer])
     subprocess.Popen(["sleep", "600"])
     if os.fork() == 0:
@@ -194,7 +195,8 @@ def family(*, orphan: bool = False):
             os.setsid()
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            print("forked", os.getpid())
+            # In one write, since others write to the same pipe.
+            print(f"forked {os.getpid()}")
             os.write(writer, b"!")
             time.sleep(600)
         os._exit(0)
