@@ -93,7 +93,8 @@ class Visitor:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             node = self._chance.choice(self._world.nodes)
-            case.tried.append((node, node.harms))
+            # One that is about to end may still take a run on, and ends it.
+            case.tried.append((node, node.harms - node.ending))
             answer = self._call(node, "start_request", message)
             if answer.get("ok"):
                 case.run = answer["run"]["id"]

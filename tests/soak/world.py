@@ -32,7 +32,7 @@ class Node:
     """A web server that may die and come back; `harms` counts what its runs need not survive."""
 
     def __init__(self, name: str, folder: Path, valkey: Valkey, simulator: Simulator) -> None:
-        self.name, self.harms = name, 0
+        self.name, self.harms, self.ending = name, 0, False
         self.to_store = Proxy(valkey.port)
         self.port = free_port()
         self.front = Proxy(self.port)
@@ -60,6 +60,7 @@ class Node:
         assert self._running is not None
         session = self.server.process.pid
         self.harms += 1
+        self.ending = True
         began = time.monotonic()
         for process in processes_of(session) if number == signal.SIGKILL else [session]:
             with contextlib.suppress(ProcessLookupError):
@@ -70,8 +71,7 @@ class Node:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
         self._running.__exit__(None, None, None)
-        # A run that was taken on at the last moment counts as well.
-        self.harms += 1
+        self.ending = False
         assert not left or number == signal.SIGKILL, f"{self.name} left processes: {left}"
         return time.monotonic() - began
 
