@@ -9,23 +9,19 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 import websockets.sync.client
-from websocket import ABNF, WebSocket, WebSocketBadStatusException, create_connection
+from websocket import ABNF, WebSocket, create_connection
 
 from app.model import new_id
-from tests.api import Api, make_token, revoke_tokens
+from tests.api import make_token, revoke_tokens
 from tests.crowd import cookie_of
+from tests.plain_websocket import VIEW, Open, close_code, refusal
 from tests.serving import Server
 from tests.waiting import took, wait_until
-
-VIEW = "Hello from view!"
-
-Open = Callable[..., WebSocket]
 
 
 @pytest.fixture
@@ -54,23 +50,6 @@ def connect(server: Server, token: str) -> Iterator[Open]:
         each.shutdown()
 
 
-def _refusal(connect: Open, **options: Any) -> tuple[int, bytes]:
-    with pytest.raises(WebSocketBadStatusException) as told:
-        connect(**options)
-    return told.value.status_code, told.value.resp_body or b""
-
-
-def _close_code(connection: WebSocket) -> int | None:
-    """By which the server closes; None where it only ends the connection. Whatever comes before is passed over."""
-    with contextlib.suppress(OSError):
-        while True:
-            code, data = connection.recv_data()
-            if code == ABNF.OPCODE_CLOSE:
-                number: int = struct.unpack("!H", data[:2])[0]
-                return number
-    return None
-
-
 def _open_files(server: Server) -> int:
     return len(os.listdir(f"/proc/{server.worker}/fd"))
 
@@ -83,7 +62,7 @@ def test_a_program_without_a_login_is_told_so(connect: Open) -> None:
         {"cookie": "frt_session=x"},
     ]
     for options in wrong:
-        status, body = _refusal(connect, **{"header": {}, **options})
+        status, body = refusal(connect, **{"header": {}, **options})
         assert (status, b'"login_required"' in body) == (401, True)
 
 
@@ -93,7 +72,7 @@ def test_another_sites_page_opens_none_by_our_cookie(
 ) -> None:
     """With the cookie a foreign Origin is refused; ours, or none, is not. A token may come from any."""
     cookie = cookie_of(person)
-    status, body = _refusal(connect, header={}, cookie=cookie, origin=origin)
+    status, body = refusal(connect, header={}, cookie=cookie, origin=origin)
     assert (status, b"Another site" in body) == (403, True)
     assert connect(header={}, cookie=cookie, origin=server.url).recv() == VIEW
     assert connect(header={}, cookie=cookie).recv() == VIEW
@@ -130,7 +109,7 @@ def test_what_is_no_handshake_is_refused(
 def test_no_other_address_takes_a_websocket(server: Server, token: str, connect: Open) -> None:
     """Pages and the API refuse the handshake."""
     for path in ("/", "/examples/", "/api/v1.0/me", "/no/such/page"):
-        status, _ = _refusal(connect, path=path)
+        status, _ = refusal(connect, path=path)
         assert status in (400, 401, 404), path
 
 
@@ -173,7 +152,7 @@ def test_wrong_frames_close_it_with_a_reason(connect: Open, frames: list[ABNF], 
     for frame in frames:
         with contextlib.suppress(OSError):
             sock.sendall(frame.format())
-    assert _close_code(connection) == code
+    assert close_code(connection) == code
     assert connect().recv() == VIEW
 
 
@@ -185,7 +164,7 @@ def test_a_frame_that_says_to_be_huge_is_not_waited_for(connect: Open) -> None:
     assert sock is not None
     with contextlib.suppress(OSError):
         sock.sendall(struct.pack("!BBQ4s", 0x81, 0xFF, 1 << 40, b"\0\0\0\0") + b"x" * 200_000)
-    assert _close_code(connection) == 1009
+    assert close_code(connection) == 1009
 
 
 def test_pings_are_answered_and_empty_pieces_are_nothing(connect: Open) -> None:
@@ -259,11 +238,11 @@ def test_what_it_came_by_ends_it(server: Server, connect: Open, by: str) -> None
         revoke_tokens(server.url, server.log_in(), name)
     else:
         assert person.get(f"{server.url}/logout", headers={"Sec-Fetch-Site": "same-origin"}, timeout=20).ok
-    seconds, code = took(lambda: _close_code(connection))
+    seconds, code = took(lambda: close_code(connection))
     assert code == 1001
     assert seconds < 5
     other.send("still here")
-    assert _close_code(other) == 1000
+    assert close_code(other) == 1000
 
 
 def test_silence_has_an_end(connect: Open) -> None:
@@ -271,71 +250,12 @@ def test_silence_has_an_end(connect: Open) -> None:
     connection = connect("/examples/plain")
     assert connection.recv() == VIEW
     connection.settimeout(40)
-    seconds, code = took(lambda: _close_code(connection))
+    seconds, code = took(lambda: close_code(connection))
     assert code == 1000
     assert 15 < seconds < 35
-
-
-def test_a_user_has_so_many(start_server: Callable[..., Server]) -> None:
-    """One more is refused; a stream of the API counts too, and another user does not."""
-    server = start_server(USER_SOCKETS="2")
-    address = server.url.replace("http", "ws", 1) + "/examples/plain"
-    tokens = [make_token(server.url, server.log_in(user)) for user in (0, 1)]
-    headers = [{"Authorization": f"Bearer {token}"} for token in tokens]
-    api = Api(server.url, tokens[0])
-    stream = api.stream(f"/runs/{api.start('lines', count=100_000, pause=0.05)}/output.sse")
-    opened: list[Any] = [create_connection(address, header=headers[0], suppress_origin=True, timeout=20)]
-    status, body = _refusal(lambda **_: create_connection(address, header=headers[0], timeout=20, suppress_origin=True))
-    assert (status, b'"too_many"' in body) == (429, True)
-    opened.append(create_connection(address, header=headers[1], suppress_origin=True, timeout=20))
-    assert {each.recv() for each in opened} == {VIEW}
-    opened[0].close()
-    wait_until(lambda: _opens(address, headers[0]))
-    stream.close()
-    for each in opened:
-        each.shutdown()
-
-
-def _opens(address: str, header: dict[str, str]) -> bool:
-    try:
-        create_connection(address, header=header, suppress_origin=True, timeout=20).close()
-    except WebSocketBadStatusException:
-        return False
-    return True
-
-
-def test_the_end_of_the_server_ends_it(start_server: Callable[..., Server]) -> None:
-    """With a word, and without holding the server up."""
-    server = start_server()
-    header = {"Authorization": f"Bearer {make_token(server.url, server.log_in(), 'read')}"}
-    address = server.url.replace("http", "ws", 1) + "/examples/streamed"
-    connection = create_connection(address, header=header, suppress_origin=True, timeout=20)
-    assert connection.recv() == VIEW
-    server.process.terminate()
-    assert _close_code(connection) == 1001
-    assert server.process.wait(15) == 0
-
-
-@pytest.mark.parametrize("socket_id", ["", "x" * 20, "../", "A" * 500])
-def test_a_connection_of_socket_io_must_be_ones_own(server: Server, person: requests.Session, socket_id: str) -> None:
-    """Another one answers like none."""
-    answer = person.get(f"{server.url}/examples/plain", params={"socket": socket_id}, timeout=20)
-    assert answer.status_code == 404
-    stranger = server.page(server.log_in(1))
-    path = f"{server.url}/examples/plain?socket={stranger.client.sid}"
-    assert person.get(path, timeout=20).status_code == 404
-    stranger.close()
 
 
 def test_the_log_has_no_complaints(server: Server) -> None:
     """Whatever clients do is no error of the server's; this test comes last."""
     assert "a request failed that had become a websocket" not in server.log.read_text()
     assert not re.findall(r"Traceback[^\n]*\n(?:.*\n)*?.*app/(?:websocket|examples|handover)", server.log.read_text())
-
-
-def test_no_examples_where_they_are_off(start_server: Callable[..., Server], tmp_path: Path) -> None:
-    """Their addresses are then none; wrong middleware ends the start with a line."""
-    server = start_server(EXAMPLES="off")
-    assert server.log_in().get(f"{server.url}/examples/plain", timeout=20).status_code == 404
-    with pytest.raises(AssertionError, match=r"WSGI_MIDDLEWARE: tests\.monitoring:broken cannot be put around"):
-        start_server(WSGI_MIDDLEWARE="tests.monitoring:broken")
