@@ -24,10 +24,15 @@ NEEDS = {
     "tests/integration/test_nginx_console.py": "nginx",
     "tests/integration/test_celery.py": "rabbitmq-server",
     "tests/integration/test_rpc_celery.py": "rabbitmq-server",
+    "tests/integration/test_sandbox_files.py": "bwrap",
+    "tests/integration/test_sandbox_limits.py": "bwrap",
+    "tests/integration/test_sandbox_network.py": "bwrap",
     "tests/integration/test_sandbox_unprivileged.py": "bwrap",
     "tests/integration/test_sandbox_walls.py": "bwrap",
     "tests/integration/test_sandbox_without_walls.py": "bwrap",
     "tests/integration/test_typed_code.py": "bwrap",
+    "tests/integration/test_typed_ends.py": "bwrap",
+    "tests/integration/test_typed_input.py": "bwrap",
 }
 
 

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import base64
 import itertools
-import os
-import signal
-import socket
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import requests
-from urllib3.exceptions import ProtocolError
 
-from tests.api import Api, make_token
+from tests.api import Api
 from tests.serving import Server
 from tests.waiting import wait_until
 
@@ -244,109 +238,6 @@ def test_many_watch_one_run(api: Api, tmp_path: Path) -> None:
     for each in readers:
         each.join(60)
     assert found == [b"begin\nend\n"] * 30
-
-
-def _raw_stream(server: Server, api: Api, path: str) -> socket.socket:
-    """A connection that has asked for a stream and had the head of its answer."""
-    place = urlsplit(server.url)
-    raw = socket.create_connection(("localhost", place.port or 80), 30)
-    head = f"GET /api/v1.0{path} HTTP/1.1\r\nHost: {place.netloc}\r\nAuthorization: Bearer {api.token}\r\n\r\n"
-    raw.sendall(head.encode())
-    raw.recv(15, socket.MSG_PEEK | socket.MSG_WAITALL)
-    return raw
-
-
-def _status(raw: socket.socket) -> bytes:
-    return raw.recv(12)[9:12]
-
-
-@pytest.mark.usefixtures("valkey_url")
-def test_who_leaves_frees_all_at_once(start_server: Callable[..., Server], tmp_path: Path) -> None:
-    """Two streams are all that this user may have: each that leaves, silent or not, makes room at once."""
-    server = start_server(USER_SOCKETS="2")
-    api = Api(server.url, make_token(server.url, server.log_in()))
-    run = api.start("waits_for", file=str(tmp_path / "go"))
-    path = f"/runs/{run}/output?heartbeat=300"
-    assert _gets_in(server, api, path)
-    files = _files(server)
-    for turn in range(3):
-        both = [_raw_stream(server, api, path) for _ in range(2)]
-        assert [_status(each) for each in both] == [b"200"] * 2
-        answer = api.ask(path)
-        assert (answer.status_code, answer.json()["code"]) == (429, "too_many")
-        assert answer.headers["Retry-After"]
-        if turn == 1:
-            # No word of parting.
-            both[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
-        both[0].close()
-        wait_until(lambda: _gets_in(server, api, path), "nothing is free after one has left", seconds=10)
-        both[1].close()
-        # A few come and go.
-        wait_until(lambda: _files(server) <= files + 2, "descriptors stay open", seconds=10)
-    # An answer without a body holds nothing either.
-    for _ in range(5):
-        assert api.ask(path, "HEAD").status_code == 200
-    assert _gets_in(server, api, path)
-    (tmp_path / "go").touch()
-    api.wait_end(run)
-
-
-@pytest.mark.usefixtures("valkey_url")
-def test_streams_leave_threads_for_others(start_server: Callable[..., Server], tmp_path: Path) -> None:
-    """Where each stream holds a thread, those beyond nine tenths are refused, and other calls are answered."""
-    server = start_server(THREADS="6", ASYNC_STACK="threading")
-    api = Api(server.url, make_token(server.url, server.log_in()))
-    run = api.start("waits_for", file=str(tmp_path / "go"))
-    held = [_raw_stream(server, api, f"/runs/{run}/output") for _ in range(4)]
-    assert {_status(each) for each in held} == {b"200"}
-    refused = api.ask(f"/runs/{run}/output")
-    assert (refused.status_code, refused.json()["code"], refused.headers["Retry-After"]) == (503, "server_full", "5")
-    assert api.get(f"/runs/{run}")["status"] == "running"
-    for each in held:
-        each.close()
-    wait_until(lambda: _gets_in(server, api, f"/runs/{run}/output"))
-
-
-def _gets_in(server: Server, api: Api, path: str) -> bool:
-    with _raw_stream(server, api, path) as raw:
-        return _status(raw) == b"200"
-
-
-def _files(server: Server) -> int:
-    return len(list(Path(f"/proc/{server.worker}/fd").iterdir()))
-
-
-@pytest.mark.usefixtures("valkey_url")
-def test_a_stopping_server_ends_its_streams(start_server: Callable[..., Server], tmp_path: Path) -> None:
-    """Streams hold no stop up: who watches a run of this server sees it end, others are cut off, visibly."""
-    server = start_server()
-    api = Api(server.url, make_token(server.url, server.log_in()))
-    here, elsewhere = api.start("waits_for", file=str(tmp_path / "go")), api.start("waits_elsewhere")
-    wait_until(lambda: api.get(f"/runs/{elsewhere}")["position"], "the other run does not begin", seconds=60)
-    ends, cut = (Api(server.url, api.token).stream(f"/runs/{run}/output.ndjson").records() for run in (here, elsewhere))
-    raw = Api(server.url, api.token).stream(f"/runs/{elsewhere}/output").answer.raw
-    assert raw.read(7) == b"before\n"
-    assert next(ends)["type"] == next(cut)["type"] == "begin"
-    worker = server.worker
-    os.kill(worker, signal.SIGTERM)
-    assert [each["type"] for each in ends][-1] == "end"
-    assert [each["type"] for each in cut][-1] != "end"
-    with pytest.raises(ProtocolError):
-        raw.read(1)
-    wait_until(lambda: server.worker != worker, "the worker does not end")
-
-
-def test_a_broken_pipe_is_no_error_in_the_log(server: Server, api: Api) -> None:
-    """Readers that come and go leave no traceback behind."""
-    run = api.start("lines", count=100_000, pause=0.001)
-    before = server.log.stat().st_size
-    for form in ("raw", "sse", "ndjson"):
-        for _ in range(5):
-            stream = api.stream(f"/runs/{run}/output.{form}")
-            next(iter(stream.answer.iter_content(100)))
-            stream.close()
-    api.stop(run)
-    assert "Traceback" not in server.log.read_bytes()[before:].decode()
 
 
 def test_a_reader_with_a_cookie_alone(server: Server, person: requests.Session, lines: str) -> None:

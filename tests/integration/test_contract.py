@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -12,50 +10,12 @@ import pytest
 import requests
 
 from tests.api import Api
-from tests.brokers import RedisBroker
 from tests.integration.simulator_fixture import Simulator
-from tests.server_fixture import settings_for
-from tests.serving import Page, Server, running_server
+from tests.serving import Page, Server
 from tests.waiting import wait_until
-from tests.workers import Worker
 
-JOBS = Path(__file__).parents[1] / "jobs" / "contract"
 EXECUTORS = ("thread", "process", "celery")
 PROCESSES = ("process", "celery")
-
-
-@pytest.fixture(scope="module")
-def contract(
-    _valkey_socket: Path, _shared_simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    """A server with the jobs of the contract, with short stages of Stop, and a Celery worker elsewhere."""
-    # What tests before asked of it, such as short tokens, holds no more.
-    _shared_simulator.reset()
-    folder, elsewhere = tmp_path_factory.mktemp("contract"), tmp_path_factory.mktemp("elsewhere")
-    settings = settings_for(_valkey_socket, _shared_simulator, folder)
-    with contextlib.closing(RedisBroker(elsewhere)) as broker:
-        settings |= {"JOBS": str(JOBS), "STAGE_SECONDS": "0.5", "DATA_DIR": str(folder / "data"), **broker.settings}
-        del settings["REDIS_URL"]
-        with running_server(folder / "log", **settings) as server:
-            settings |= {"REDIS_URL": f"unix://{folder}/data/valkey.sock", "WORKER_GRACE": "0"}
-            with contextlib.closing(Worker(elsewhere, settings)) as worker:
-                worker.wait_ready()
-                yield server
-
-
-@pytest.fixture(scope="module")
-def visitor(contract: Server) -> requests.Session:
-    """Somebody who is logged in there."""
-    return contract.log_in()
-
-
-@pytest.fixture
-def open_page(contract: Server, visitor: requests.Session) -> Iterator[Page]:
-    """That person's page."""
-    page = contract.page(visitor)
-    yield page
-    page.close()
-    assert page.gaps == []
 
 
 def gone(process: int) -> bool:
@@ -84,9 +44,11 @@ def test_injected_names_are_there(open_page: Page, executor: str, simulator: Sim
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_jobs_set_channels(open_page: Page, contract: Server, visitor: requests.Session, executor: str) -> None:
+def test_jobs_set_channels(
+    open_page: Page, contract: Server, contract_visitor: requests.Session, executor: str
+) -> None:
     """Every value reaches whoever streams the channel, in order; secrets are masked, wrong ones refused."""
-    api = Api(contract.url, person=visitor)
+    api = Api(contract.url, person=contract_visitor)
     run = open_page.start(f"sets_channels_{executor}", count=200)
     end = open_page.wait_for_end(run)
     assert end["status"] == "succeeded", open_page.text(run)
@@ -134,13 +96,13 @@ def test_a_flood_by_threads_is_whole_and_in_order(open_page: Page, executor: str
 
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_bytes_are_kept_as_they_are(
-    open_page: Page, contract: Server, visitor: requests.Session, executor: str
+    open_page: Page, contract: Server, contract_visitor: requests.Session, executor: str
 ) -> None:
     """Invalid UTF-8, NUL, escapes and a line of ten megabytes come out of the download byte for byte."""
     run = open_page.start(f"bytes__{executor}", size=10_000_000)
     open_page.wait_for_end(run)
     expected = bytes(range(256)) + b"\xe2\x82 \xf0\x9f\x98\x80 \x00\x1b[31m\r\n" + b"x" * 10_000_000 + b"\n"
-    assert contract.output(visitor, run) == expected + "🎉 é \\ud800\n".encode()
+    assert contract.output(contract_visitor, run) == expected + "🎉 é \\ud800\n".encode()
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

@@ -2,70 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import redis
 
-from app.config import Settings, load_settings
-from app.errors import Fenced, StoreUnavailable
+from app.errors import Fenced
 from app.masking import Masker
 from app.model import Kind, Record, Run, Status, Stream, User, new_id
-from app.recorder import KEPT_BYTES, Recorder, unfinished
-from app.stack import ThreadingStack
-from app.store.connection import connect
-from app.store.log import Log
-from app.store.runs import Runs
-
-ANN = User("ann", "Ann Example", "ann@example.com")
-
-
-class Store:
-    """The stores of one node, as the factory puts them together."""
-
-    def __init__(self, settings: Settings, node: str = "node-a") -> None:
-        stack = ThreadingStack()
-        self.log = Log(settings, stack, node)
-        self.runs = Runs(connect(settings, stack))
-        self.node = node
-
-    def run(self, **values: object) -> Run:
-        """A new stored run."""
-        run = Run(new_id(), "job", "Job", ANN, Status.QUEUED, time.time(), "thread", epoch=1, node=self.node)
-        return self.runs.create(replace(run, **values), None)  # type: ignore[arg-type]
-
-    def recorder(self, run: Run, **options: object) -> Recorder:
-        """A recorder of the run."""
-        values: dict[str, object] = {
-            "masker": Masker(),
-            "record_bytes": 1024,
-            "sleep": time.sleep,
-            "on_fenced": lambda: None,
-        }
-        return Recorder(self.log, run.id, run.epoch, **{**values, **options})  # type: ignore[arg-type]
-
-    def stored(self, run: Run) -> bytes:
-        """All output bytes, with the check that each record follows the one before."""
-        cursor, position, data = (0, 0), 0, b""
-        while records := self.log.read(run.id, cursor, 7):
-            for record in records:
-                assert record.start == position
-                position, cursor = record.position, record.cursor
-                data += record.data
-        return data
-
-
-@pytest.fixture
-def store(valkey_url: str) -> Store:
-    """A store in a real Valkey."""
-    return Store(load_settings(None, redis_url=valkey_url))
+from app.recorder import unfinished
+from tests.integration.log_fixture import ANN, Store
 
 
 def test_records_are_addressed_by_byte_offset(store: Store) -> None:
@@ -214,66 +165,6 @@ def test_secrets_are_masked_before_they_are_stored(store: Store, redis_client: r
     recorder.end()
     assert store.stored(run) == b"token: between\n*****\n"
     assert b"canary" not in b"".join(redis_client.dump(key) or b"" for key in redis_client.scan_iter())
-
-
-def test_a_full_store_holds_the_writer_and_loses_nothing(store: Store, redis_client: redis.Redis) -> None:
-    """While the store is full the recorder waits; once there is room the output is complete."""
-    run = store.run()
-    recorder = store.recorder(run)
-    redis_client.config_set("maxmemory", 1)
-    redis_client.config_set("maxmemory-policy", "noeviction")
-    with pytest.raises(StoreUnavailable, match="full"):
-        store.run()
-    thread = threading.Thread(target=recorder.store, args=(recorder.prepare([(Stream.OUT, b"patient\n")]),))
-    thread.start()
-    time.sleep(0.2)
-    assert thread.is_alive()
-    store.runs.ask_to_stop(run.id)
-    assert store.runs.asked_to_stop([run.id]) == [run.id]
-    redis_client.config_set("maxmemory", 0)
-    thread.join(10)
-    assert store.stored(run) == b"patient\n"
-
-
-@contextlib.contextmanager
-def forgetting(client: redis.Redis, run: Run) -> Iterator[None]:
-    """The store forgets what is stored of a run meanwhile, as one that is killed may."""
-    before = {key: client.dump(key) for key in (f"run:{run.id}", f"run:{run.id}:log")}
-    yield
-    for key, value in before.items():
-        assert value is not None
-        client.restore(key, 0, value, replace=True)
-
-
-def test_a_forgotten_tail_is_stored_again(store: Store, redis_client: redis.Redis) -> None:
-    """A store comes back with less than it had confirmed: the recorder has it still, at its next record or its end."""
-    run = store.run()
-    recorder = store.recorder(run)
-    recorder.store(recorder.prepare([(Stream.OUT, b"kept\n")]))
-    with forgetting(redis_client, run):
-        recorder.store(recorder.prepare([(Stream.OUT, b"forgotten\n")]))
-        recorder.store(recorder.prepare([(Stream.ERR, b"too\n")]))
-    recorder.store(recorder.prepare([(Stream.OUT, b"next\n")]))
-    assert store.stored(run) == b"kept\nforgotten\ntoo\nnext\n"
-    with forgetting(redis_client, run):
-        recorder.store(recorder.prepare([(Stream.OUT, b"last\n")]))
-    recorder.end()
-    assert store.stored(run) == b"kept\nforgotten\ntoo\nnext\nlast\n"
-
-
-def test_a_forgotten_tail_that_is_too_long_is_told(store: Store, redis_client: redis.Redis) -> None:
-    """Of a long tail the last megabyte is stored again, and a record says how much is missing before."""
-    run = store.run()
-    recorder = store.recorder(run)
-    recorder.store(recorder.prepare([(Stream.OUT, b"kept\n")]))
-    with forgetting(redis_client, run):
-        recorder.store(recorder.prepare([(Stream.OUT, b"x" * 3_000_000)]))
-    recorder.store(recorder.prepare([(Stream.OUT, b"next\n")]))
-    gap, *rest = [r for r in store.log.read(run.id, (5, 0), 9999) if r.kind is not Kind.STATUS]
-    assert (gap.kind, gap.start) == (Kind.OMITTED, 5)
-    assert 3_000_000 - KEPT_BYTES <= gap.omitted < 3_000_000 - KEPT_BYTES + 1024
-    assert [record.start for record in rest] == [gap.position, *(record.position for record in rest[:-1])]
-    assert rest[-1].position == 3_000_010
 
 
 def test_waiting_gets_news_of_several_runs_and_can_be_woken(store: Store) -> None:

@@ -11,28 +11,10 @@ import subprocess
 import sys
 import threading
 import time
-import types
 from datetime import date
 from enum import Enum
 
-from app.catalog import job
-
-EXECUTORS = ("thread", "process", "celery")
-
-
-def everywhere(*executors, **options):
-    """Make the function a job of each of these executors, by default of all."""
-
-    def mark(function):
-        for executor in executors or EXECUTORS:
-            name = f"{function.__name__}_{executor}"
-            copy = types.FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
-            copy.__kwdefaults__, copy.__annotations__ = function.__kwdefaults__, function.__annotations__
-            copy.__doc__, copy.__module__ = function.__doc__, function.__module__
-            function.__globals__[name] = job(executor=executor, **options)(copy)
-        return function
-
-    return mark
+from ._everywhere import everywhere
 
 
 class Colour(Enum):
@@ -227,65 +209,6 @@ def tokens(running, token):
     while running():
         time.sleep(0.02)
     print("again", "ok" if token() and first else "none")
-
-
-@everywhere("process", "celery", seconds=1.5, grace=0.3)
-def too_long():
-    """Take longer than it may."""
-    print("long")
-    time.sleep(600)
-
-
-@everywhere("process", "celery", cpu_seconds=1, grace=0.3)
-def too_busy():
-    """Compute more than it may, in two processes."""
-    print("busy")
-    os.fork()
-    while True:
-        pass
-
-
-@everywhere("process", "celery", memory_megabytes=150)
-def too_large(*, how: str):
-    """Take more memory than it may."""
-    print("large")
-    if how == "at once":
-        bytearray(10**12)
-    elif how == "children":
-        for _ in range(4):
-            if os.fork() == 0:
-                kept = bytearray(60_000_000)
-                time.sleep(600 if kept else 0)
-        time.sleep(600)
-    else:
-        pieces = []
-        while True:
-            pieces.append(bytearray(1_000_000))
-            time.sleep(0.001)
-
-
-@everywhere("process", "celery", processes=20)
-def too_many():
-    """Be more processes than there may be."""
-    print("many")
-    for _ in range(40):
-        if os.fork() == 0:
-            time.sleep(600)
-    time.sleep(600)
-
-
-@everywhere("process", "celery", files=50)
-def too_open():
-    """Open more files than it may."""
-    kept = [open(os.devnull) for _ in range(100)]
-    print(len(kept))
-
-
-@everywhere("process", "celery", output_megabytes=1, grace=0.3)
-def too_loud():
-    """Print more than it may."""
-    while True:
-        print("x" * 999)
 
 
 @everywhere("process", "celery")
