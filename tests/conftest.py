@@ -10,22 +10,25 @@ HERE = Path(__file__).parent
 
 pytest_plugins = [
     "tests.archiving",
-    "tests.integration.contract_fixture",
-    "tests.integration.log_fixture",
     "tests.integration.nginx_fixture",
-    "tests.integration.queue_fixture",
-    "tests.integration.sandbox_fixture",
     "tests.integration.simulator_fixture",
     "tests.integration.stack_fixture",
     "tests.integration.store_fixture",
     "tests.integration.credential_nodes",
-    "tests.integration.typed_fixture",
     "tests.integration.visitor",
     "tests.killable",
     "tests.server_fixture",
     "tests.brokers",
     "tests.workers",
     "tests.unit.jobfiles",
+    # Those that stand upon others, which pytest has to see first.
+    "tests.integration.channels_fixture",
+    "tests.integration.contract_fixture",
+    "tests.integration.log_fixture",
+    "tests.integration.queue_fixture",
+    "tests.integration.sandbox_fixture",
+    "tests.integration.typed_fixture",
+    "tests.rpc",
 ]
 
 FOLDERS = ("unit", "integration", "e2e", "soak", "compose")

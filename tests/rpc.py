@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 import requests
+
+from tests.api import Api
+from tests.serving import Server
+from tests.waiting import wait_until
+
+ECHO = '{"jsonrpc": "2.0", "id": "ID1", "method": "echo", "params": ["text"]}'
+NewToken = Callable[..., str]
 
 
 class Rpc:
@@ -48,3 +57,16 @@ class Rpc:
         assert error["message"]
         assert error["data"]["message"]
         return error
+
+
+@pytest.fixture
+def rpc(server: Server, api: Api) -> Rpc:
+    """A program with a token with all scopes."""
+    return Rpc(server.url, api.token)
+
+
+def finish(rpc: Rpc, run: str) -> dict[str, Any]:
+    """Wait for a run's end; its record."""
+    wait_until(lambda: rpc.call("runs.status", run)["ended"], f"run {run} does not end", seconds=60, pause=0.1)
+    record: dict[str, Any] = rpc.call("runs.status", run=run)
+    return record

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import stat
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import requests
@@ -17,15 +12,8 @@ import requests
 from app.model import new_id
 from tests.api import Api, make_token
 from tests.client import Client
-from tests.serving import Server, free_port
+from tests.serving import Server
 from tests.waiting import wait_until
-
-GOOD = b"HTTP/1.1 200 OK\r\n"
-NO_API = [
-    b"",
-    b"SSH-2.0\r\n",
-    *(GOOD + rest for rest in (b"\r\n<p>", b"\r\n[1]", b"\r\n{}", b"Content-Length: 9\r\n\r\n{")),
-]
 
 
 def test_log_in_and_out(server: Server, person: requests.Session, tmp_path: Path) -> None:
@@ -69,14 +57,6 @@ def test_a_token_goes_to_its_own_server_alone(client: Client, api: Api, tmp_path
     assert api.token.encode() not in asked
     assert code == 65
     assert b"leads elsewhere" in said
-
-
-@pytest.mark.parametrize(
-    "url", ["ftp://here", "http://", "http://a b", "http://user:word@here", "http://here:port", "http://here?x=1"]
-)
-def test_an_address_that_is_none(tmp_path: Path, url: str) -> None:
-    """It is refused before anybody is asked."""
-    Client(tmp_path).wrong(2, "address", "login", "--url", url, "--token", "x")
 
 
 @pytest.mark.parametrize("token", ["", "frt_wrong", "two words", "\x1b[31m", "ü" * 43])
@@ -251,69 +231,6 @@ def test_exit_codes_are_the_jobs(client: Client, api: Api) -> None:
         wait_until(lambda run=run: api.get(f"/runs/{run}")["position"])  # type: ignore[misc]
         api.post(f"/runs/{run}/{how}")
         assert client("logs", "-f", run).returncode == code
-
-
-def test_a_server_that_is_not_there(tmp_path: Path) -> None:
-    """It is said at once, in one line; where it is waited for, that too."""
-    client = Client(tmp_path, f"http://localhost:{free_port()}", "frt_token")
-    began = time.monotonic()
-    said = client.wrong(69, "nobody listens there", "jobs")
-    assert said.count("\n") == 1
-    assert time.monotonic() - began < 20
-    assert "Waiting for" in client.wrong(69, "It was waited for 1 s", "jobs", "--patience", "1")
-    unknown = Client(tmp_path, "http://no-such-host.invalid", "frt_token")
-    unknown.wrong(69, "cannot be reached", "jobs")
-
-
-def test_a_server_that_is_another(server: Server, tmp_path: Path) -> None:
-    """A web page is no API."""
-    client = Client(tmp_path, f"{server.url}/jobs", "frt_token")
-    client.wrong(66, "does not answer as the HTTP API", "jobs")
-
-
-@pytest.mark.parametrize("status", [200, 404])
-def test_names_cannot_draw_on_the_terminal(tmp_path: Path, status: int) -> None:
-    """Control characters in what a server says come out nowhere; in JSON they are escaped."""
-    evil = "a\x1b]0;evil\x07\x1b[31m\x9b31mname\r\n\tb"
-    job = {name: evil for name in ("name", "title", "summary", "help", "executor")}
-    problem = {"code": evil, "detail": evil}
-    body = json.dumps({"jobs": [{**job, "error": None, "parameters": {}}], **problem}).encode()
-    head = f"HTTP/1.1 {status} Fine\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    with _saying(head.encode() + body) as url:
-        client = Client(tmp_path, url, "frt_token")
-        for options in ([], ["--json"]):
-            done = client("jobs", *options)
-            assert done.returncode == (0 if status == 200 else 66)
-            assert not {"\x1b", "\x07", "\x9b", "\r"} & set((done.stdout + done.stderr).decode())
-            assert b"name" in done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("said", NO_API)
-def test_what_is_no_api(tmp_path: Path, said: bytes) -> None:
-    """Whatever else listens there is told from the API, in one line."""
-    with _saying(said) as url:
-        client = Client(tmp_path, url, "frt_token")
-        done = client("jobs")
-    assert done.returncode in (65, 69)
-    assert (done.stdout, done.stderr.count(b"\n"), b"Traceback" in done.stderr) == (b"", 1, False)
-
-
-@contextmanager
-def _saying(answer: bytes) -> Iterator[str]:
-    """A server that says the same to everybody."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            with suppress(OSError):
-                while True:
-                    taken, _ = listener.accept()
-                    with taken:
-                        taken.recv(65_536)
-                        taken.sendall(answer)
-
-        Thread(target=serve, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_json_is_an_object_a_line(client: Client) -> None:
