@@ -10,17 +10,15 @@ from typing import Any
 
 from app import audit, rights
 from app.catalog import Catalog, Job
-from app.dispatch import NOT_STARTED, UNANSWERED, Dispatcher, queue_of
+from app.dispatch import Dispatcher, queue_of
 from app.errors import (
     BadRequest,
     Forbidden,
     KeyReused,
     NotFound,
     NotWaiting,
-    RealtimeError,
     ServerStopping,
     StoreUnavailable,
-    TooMany,
 )
 from app.executors.base import Executor
 from app.extract import Extract, read_pieces
@@ -34,6 +32,7 @@ from app.model import Run, Status, User, new_id
 from app.output import Output
 from app.rights import Action
 from app.stack import Stack
+from app.starts import Starts
 from app.store.calls import Calls
 from app.store.runs import Bounds, Runs
 from app.turns import Turns
@@ -42,7 +41,6 @@ from app.viewer import Viewer
 
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 KEY_LENGTH = 128
-RETRY_SECONDS = 1.0
 
 
 class Console:
@@ -67,9 +65,10 @@ class Console:
         health: Health,
         node: str,
     ) -> None:
-        self._stack, self._catalog, self._executors = stack, catalog, executors
-        self._dispatcher, self._turns, self._bounds, self._user_runs = dispatcher, turns, bounds, user_runs
-        self._runs, self._stored, self._followers, self._node = runs, output, followers, node
+        self._stack, self._catalog, self._node = stack, catalog, node
+        self._dispatcher, self._turns, self._user_runs = dispatcher, turns, user_runs
+        self._starts = Starts(stack, executors, dispatcher, runs, bounds=bounds, node=node)
+        self._runs, self._stored, self._followers = runs, output, followers
         self._lookup, self._calls, self._typed = lookup, calls, typed
         self._health, self._closing = health, False
 
@@ -124,53 +123,13 @@ class Console:
             job_limit=job.rules.at_once,
             user_limit=self._user_runs,
         )
-        stored = self._store(run, job, values, key)
+        stored = self._starts.store(run, job, values, key)
         if stored.id == run.id:
             audit.start(user.id, run.id, job.name, params)
-            self._begin(stored, key)
+            self._starts.begin(stored, key)
         elif (stored.job, stored.params) != (run.job, run.params):
             raise KeyReused("This key was used before, for another start: take a new one.")
         return stored
-
-    def _happens_here(self, executor: str) -> bool:
-        return self._executors[executor].begins is Status.RUNNING
-
-    def _store(self, run: Run, job: Job, values: dict[str, Any], key: str | None) -> Run:
-        try:
-            if self._happens_here(run.executor):
-                return self._dispatcher.create(replace(run, node=self._node), job, values, key, self._bounds)
-            return self._runs.create(run, key, self._bounds, kept=False)
-        except TooMany as error:
-            audit.denied("too_many", run.user.id, detail=str(error))
-            raise
-        except StoreUnavailable:
-            # It may be stored all the same, with only the answer lost.
-            self._stack.spawn(self._withdraw, run, key)
-            raise
-
-    def _begin(self, run: Run, key: str | None) -> None:
-        try:
-            if self._happens_here(run.executor):
-                self._dispatcher.begin(run)
-            else:
-                self._executors[run.executor].announce(run)
-        except Exception as error:
-            reason = str(error) if isinstance(error, RealtimeError) else NOT_STARTED
-            try:
-                self._runs.finish(run.id, None, Status.FAILED, message=reason)
-            except StoreUnavailable:
-                # Stored as live, and run by nobody: it must not wait until its lease is over.
-                self._stack.spawn(self._withdraw, run, key)
-            raise
-
-    def _withdraw(self, run: Run, key: str | None) -> None:
-        while True:
-            try:
-                self._runs.withdraw(run, key, UNANSWERED)
-            except StoreUnavailable:
-                self._stack.sleep(RETRY_SECONDS)
-            else:
-                return
 
     def close(self) -> None:
         """Start no more runs."""
