@@ -21,7 +21,7 @@ pytest_plugins = [
     "tests.brokers",
     "tests.workers",
     "tests.unit.jobfiles",
-    # Those that stand upon others, which pytest has to see first.
+    # These import others of the list, which pytest has to see before.
     "tests.integration.channels_fixture",
     "tests.integration.contract_fixture",
     "tests.integration.log_fixture",
