@@ -30,6 +30,8 @@ class Ledger:
         self.lock = threading.Lock()
         self.number = 0
         self.chance = random.Random(seed)
+        # A character that has come in part waits for its rest, and what comes to stderr meanwhile goes first.
+        self.may_be_in_part = False
 
     def keep(self, data):
         """Have `data` on the disk."""
@@ -50,7 +52,8 @@ class Ledger:
         with self.lock:
             made = self.lines(count, width)
             self.keep("".join(f"{line}\n" for line in made).encode())
-            stream = sys.stderr if self.chance.random() < 0.1 else sys.stdout
+            to_err = self.chance.random() < 0.1 and not self.may_be_in_part
+            stream = sys.stderr if to_err else sys.stdout
             for line in made:
                 print(line, file=stream)
 
@@ -62,6 +65,7 @@ class Ledger:
         )
         with self.lock:
             self.keep(data)
+            self.may_be_in_part = True
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
 
