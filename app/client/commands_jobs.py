@@ -11,7 +11,7 @@ import msgspec
 from app.client import tables
 from app.client.command import Command
 from app.client.complete import job_names
-from app.client.exits import clean
+from app.client.exits import NOT_FOUND, Failure, clean
 from app.client.options import Link, linked
 from app.client.params import kind_of
 
@@ -52,7 +52,12 @@ def one_job(link: Link, name: str) -> dict[str, Any]:
 
     Raises: Failure.
     """
-    return link.call("GET", f"/jobs/{quote(name, safe='')}")
+    try:
+        return link.call("GET", f"/jobs/{quote(name, safe='')}")
+    except Failure as failure:
+        if failure.code != "not_found":
+            raise
+        raise Failure(f"There is no such job as {name[:100]!r}. What there is: python -m app jobs", NOT_FOUND) from None
 
 
 def _show(job: dict[str, Any]) -> None:

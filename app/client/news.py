@@ -9,6 +9,15 @@ from app.client.screen import ERR, OUT, Screen
 
 # Where lines stay, the news of a long wait is not a line for each place.
 PAUSE = 10.0
+# What is done in each stage of a Stop.
+STAGES = {
+    "ask": "The run is asked to stop.",
+    "interrupt": "The run is interrupted, as by Ctrl-C.",
+    "terminate": "The run is told to end (SIGTERM).",
+    "kill": "The run is being killed.",
+    "raise": "The run is interrupted by an exception.",
+    "ignored": "The run does not respond, and a thread cannot be killed.",
+}
 
 
 class Told:
@@ -58,8 +67,7 @@ class Told:
         stage, progress = run.get("stage"), run.get("progress")
         if stage and stage.get("name") != self._stage:
             self._stage = stage["name"]
-            following = f", next: {stage['next']}" if stage.get("next") else ""
-            self._screen.say(f"Stopping: {self._stage}{following}")
+            self._screen.say(STAGES.get(self._stage, f"Stopping: {self._stage}"))
         if progress and progress[1]:
             share = min(max(progress[0] / progress[1], 0), 1)
             self._screen.draw(f"{share:.0%} ({progress[0]:g} of {progress[1]:g})")

@@ -29,6 +29,15 @@ def test_a_phone_scrolls_one_way_only(visit: Visit, path: str, scheme: str) -> N
     assert dark is (scheme == "dark")
 
 
+@pytest.mark.parametrize(("width", "lines"), [(1280, 1), (1024, 2), (800, 2), (641, 3), (400, 4), (360, 4)])
+def test_the_header_has_few_lines_at_any_width(visit: Visit, width: int, lines: int) -> None:
+    """Links, the system's state and who is logged in stay in whole words, whatever the width."""
+    page = visit("/", viewport={"width": width, "height": 800})
+    expect(page.locator("#system")).to_be_visible()
+    assert page.evaluate("document.querySelector('.top').offsetHeight") <= 30 + 32 * lines
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_everything_is_reached_by_tab_and_nothing_holds_it(visit: Visit) -> None:
     """Tab goes through form, buttons, search and terminal, and on; the terminal scrolls by keys."""
     page = visit("/jobs/lines")

@@ -95,6 +95,7 @@ def test_jobs(client: Client) -> None:
     assert client.json("jobs", "inputs")[0]["parameters"]["required"] == ["text"]
     for name in ("nothing", "../me", "a/b", "é", "x" * 3000, "\x1b[31m"):
         client.wrong(66, "no such" if len(name) < 100 else "", "jobs", name)
+    assert "python -m app jobs" in client.wrong(66, "no such job as 'nothing'", "run", "nothing")
 
 
 def test_parameters_arrive_as_they_are_meant(client: Client, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 from app.client import exits, logins
 from app.client.exits import Away, Failure
 from app.client.inbox import MOST, Inbox
+from app.client.news import Told
 from app.client.params import kind_of, parse
 from app.client.patience import LONGEST_ASKED, Patience, retry_after
 from app.client.screen import Screen
@@ -223,3 +224,12 @@ def test_a_quiet_screen_says_errors_alone(capfd: pytest.CaptureFixture[str]) -> 
     Screen(quiet=True).say("no")
     Screen(quiet=True).tell("an error \x1b[31mred\x07")
     assert capfd.readouterr().err == "an error red\n"
+
+
+def test_a_stop_is_told_in_sentences(capfd: pytest.CaptureFixture[str]) -> None:
+    """Each stage once; also one that only a newer server has."""
+    told = Told(Screen(quiet=False))
+    for name in ("ask", "ask", "raise", "later"):
+        told.tell({"type": "status", "run": {"status": "stopping", "stage": {"name": name, "next": None}}})
+    said = ["The run is asked to stop.", "The run is interrupted by an exception.", "Stopping: later"]
+    assert capfd.readouterr().err.splitlines() == said
