@@ -35,10 +35,10 @@ def test_denied_access(visitor: Visitor, simulator: Simulator) -> None:
 def test_other_errors_of_the_provider(visitor: Visitor, error: str) -> None:
     """Any other error has a decent page too, without the provider's words."""
     state = query(visitor.begin())["state"]
-    question = urlencode({"error": error, "error_description": "<b>words</b>", "state": state})
+    question = urlencode({"error": error, "error_description": "<b>gossip</b>", "state": state})
     answer = visitor.ask(f"/redirect?{question}")
     decent(answer, 403)
-    assert "words" not in answer.text
+    assert "gossip" not in answer.text
     assert "alert(1)" not in answer.text
 
 
