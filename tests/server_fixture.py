@@ -65,6 +65,13 @@ def store_settings(valkey: Valkey, _shared_simulator: Simulator, tmp_path: Path)
 
 
 @pytest.fixture
+def start_alone(store_settings: dict[str, Any], tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """As start_server, with a store of the test's own: nobody else is counted there."""
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(running_server(tmp_path / "log", **{**store_settings, **settings}))
+
+
+@pytest.fixture
 def watch() -> Iterator[Callable[..., Watcher]]:
     """A function that has a person watch a run by some servers; whoever watches leaves at the end."""
     opened: list[Watcher] = []

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 from app.credentials import TokenSource
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 REPORT_BYTES = 4096
 TROUBLE_SECONDS = 0.5
+# A stage is news once it has lasted for so long: most runs end at once, and that is told without it, and sooner.
+STAGE_TELL_SECONDS = 0.02
 # A Stop waits so long for the job's code to begin: what gets a signal before that does not know it yet.
 UNBEGUN_SECONDS = 1.0
 MESSAGE_CHARACTERS = 500
@@ -57,8 +59,10 @@ class Vigil:
             asks=facts["is_async"] or "running" in facts["injected"],
             grace=facts["grace"],
             act=self._act,
-            tell=lambda stage: kit.news.tell(run.id, status=Status.STOPPING, stage=stage),
+            tell=self._note_stage,
         )
+        self._stage: dict[str, Any] = {}
+        self._stage_due = inf
         self._limits = Watch(facts["warden"], facts["limits"])
         self._poll = select.poll()
         self._poll.register(spawned.link, select.POLLIN)
@@ -88,7 +92,7 @@ class Vigil:
         )
         link = self._spawned.link.fileno()
         while not self._over:
-            pause = min(self._stages.until, self._limits.next) - time.monotonic()
+            pause = min(self._stages.until, self._limits.next, self._stage_due) - time.monotonic()
             for fd, events in self._poll.poll(max(0.0, pause) * 1000):
                 if fd == link:
                     self._hear_warden()
@@ -120,9 +124,15 @@ class Vigil:
         else:
             self._spawned.signal(SIGNALS[stage])
 
+    def _note_stage(self, stage: dict[str, Any]) -> None:
+        self._stage, self._stage_due = stage, time.monotonic() + STAGE_TELL_SECONDS
+
     def _look(self) -> None:
         self._stages.look()
         now = time.monotonic()
+        if now >= self._stage_due:
+            self._stage_due = inf
+            self._kit.news.tell(self._run.id, status=Status.STOPPING, stage=self._stage)
         if now < self._limits.next or self._over:
             return
         if self._stopped_at and now - self._stopped_at > UNBEGUN_SECONDS:

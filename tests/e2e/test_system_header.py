@@ -40,10 +40,10 @@ def test_every_page_says_how_the_system_is_by_one_connection(visit: Callable[...
 
 
 def test_a_run_of_anybody_changes_what_all_pages_say(
-    visit: Callable[..., Page], start_server: Callable[..., Server]
+    visit: Callable[..., Page], start_alone: Callable[..., Server]
 ) -> None:
     """A second person's page says that a run happens and another waits, and shows more on demand."""
-    server = start_server(NODE_RUNS="1")
+    server = start_alone(NODE_RUNS="1")
     page = visit("/", url=server.url, user=1)
     expect(page.locator(TEXT)).to_have_text(re.compile(r"^0 running, \d runners?$"))
     runner = server.page(server.log_in())

@@ -22,9 +22,9 @@ LEGS = ["eventlet", "threading"]
 
 
 @pytest.mark.parametrize("stack", LEGS)
-def test_a_page_is_told_at_once_and_when_something_changes(start_server: Callable[..., Server], stack: str) -> None:
+def test_a_page_is_told_at_once_and_when_something_changes(start_alone: Callable[..., Server], stack: str) -> None:
     """The first state comes with the connection; a run that begins, one that waits and their ends change it."""
-    server = start_server(ASYNC_STACK=stack, NODE_RUNS="1")
+    server = start_alone(ASYNC_STACK=stack, NODE_RUNS="1")
     person = server.log_in()
     page, other = server.page(person), Listener(server.url, server.log_in(1))
     before = other.numbers(running=0, waiting=0, nodes=1, runners=1)
@@ -46,23 +46,22 @@ def test_a_page_is_told_at_once_and_when_something_changes(start_server: Callabl
     other.close()
 
 
-def test_news_are_counted_not_asked_for_by_each_page(
-    start_server: Callable[..., Server], redis_client: redis.Redis
-) -> None:
+def test_news_are_counted_not_asked_for_by_each_page(start_alone: Callable[..., Server], valkey: Valkey) -> None:
     """The store is read once a second for all pages together, and seldom where there are none."""
-    server = start_server()
+    server, client = start_alone(), redis.Redis(unix_socket_path=str(valkey.socket))
     person = server.log_in()
     pages = [Listener(server.url, person) for _ in range(20)]
     for page in pages:
         page.numbers(nodes=1)
-    first = redis_client.info("commandstats")
+    first = client.info("commandstats")
     began = time.monotonic()
     time.sleep(4)
-    last = redis_client.info("commandstats")
+    last = client.info("commandstats")
     passed = time.monotonic() - began
     # Nobody else adds to a sorted set here: each reading does so once.
     counted = last["cmdstat_zremrangebyscore"]["calls"] - first["cmdstat_zremrangebyscore"]["calls"]
     assert 1 <= counted <= passed + 1
+    client.close()
     for page in pages:
         page.close()
 
