@@ -145,7 +145,6 @@ class Worker:
                 signal.signal(number, self._ask_to_end)
         if not any(thread.name == "presence" for thread in threading.enumerate()):
             threading.Thread(target=self._keep_present, daemon=True, name="presence").start()
-            logger.info("ready for %d runs from %s", self._runs, ", ".join(self._queues))
 
     def _ask_to_end(self, _number: int, _frame: FrameType | None) -> None:
         from celery.worker import state
@@ -163,9 +162,14 @@ class Worker:
     def _keep_present(self) -> None:
         stack = make_stack("threading")
         runs = Runs(connect(self._settings, stack, timeout=STORE_SECONDS, connections=2))
+        told = False
         while not self._leaving.is_set():
             try:
                 self._tell(runs)
+                if not told:
+                    # Who starts a run now finds somebody up.
+                    told = True
+                    logger.info("ready for %d runs from %s", self._runs, ", ".join(self._queues))
                 self._check_hearing()
             except StoreUnavailable as error:
                 logger.warning("cannot say that this worker is up: %s", error)
