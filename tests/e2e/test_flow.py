@@ -30,7 +30,8 @@ class Received:
         opened.on("framereceived", self._frame)
 
     def _frame(self, payload: str | bytes) -> None:
-        if not isinstance(payload, str) or not payload.startswith("42"):
+        # An event of the default namespace; the state of the system has one of its own.
+        if not isinstance(payload, str) or not payload.startswith("42["):
             return
         event, message = json.loads(payload[2:])
         if event == "output":
