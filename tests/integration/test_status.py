@@ -198,13 +198,13 @@ def test_a_page_that_does_not_read_is_told_the_newest_alone(start_server: Callab
     slow = Poller(server.url, person)
     assert slow.poll()[0].startswith("40/status,")
     page, runner = Listener(server.url, person), server.page(person)
-    for _ in range(6):
+    for _ in range(3):
         run = runner.start("sleeper")
         page.numbers(running=1)
         runner.call("stop_request", {"run": run})
         page.numbers(running=0)
     told = len(page.of("state"))
-    assert told >= 12
+    assert told >= 6
     came: list[str] = []
 
     def newest() -> bool:
@@ -212,6 +212,7 @@ def test_a_page_that_does_not_read_is_told_the_newest_alone(start_server: Callab
         return '"running":0' in came[-1] if came else False
 
     wait_until(newest)
-    assert len(came) < told / 2, came
+    # The one that waited, one from the moment of asking, and the newest.
+    assert len(came) <= min(3, told / 2), came
     page.close()
     runner.close()
