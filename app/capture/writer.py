@@ -177,9 +177,12 @@ class Writer:
 
     def _wait_for_room(self) -> None:
         self.waits = True
-        self.capture.pipe.wait_for_room()
-        self.seen = time.monotonic()
-        self.waits = False
+        try:
+            self.capture.pipe.wait_for_room()
+        finally:
+            # Also where a Stop interrupts it: an unfinished line is passed on in time again.
+            self.seen = time.monotonic()
+            self.waits = False
 
     def _drain_pieces(self) -> None:
         count = len(self.pieces)
