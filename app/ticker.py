@@ -47,6 +47,8 @@ class Ticker:
         self._ticking = False
         # How many events came of each connection.
         self._counts: dict[str, int] = {}
+        # The connections that have not been told "Connected" yet.
+        self._new: set[str] = set()
         socketio.on_event("connect", self._connect, namespace=NAMESPACE)
         socketio.on_event("disconnect", self._disconnect, namespace=NAMESPACE)
         socketio.on_event(MY_EVENT, self._my_event, namespace=NAMESPACE)
@@ -54,6 +56,7 @@ class Ticker:
     def _connect(self, *_auth: object) -> None:
         socket = self._sockets.enter()
         self._counts[socket.sid] = 0
+        self._new.add(socket.sid)
         self._audience.enter(socket)
         self._stack.spawn(self._greet, socket.sid)
         # Looked at and set in one step: of two pages that come first, one begins the task.
@@ -64,9 +67,16 @@ class Ticker:
 
     def _greet(self, sid: str) -> None:
         # Nothing may come before the answer to its connection.
-        while sid in self._counts and not self._wire.is_greeted(sid, NAMESPACE):
+        while sid in self._new and not self._wire.is_greeted(sid, NAMESPACE):
             self._stack.sleep(SLICE_SECONDS)
-        self._respond(sid, "Connected", 0)
+        self._welcome(sid)
+
+    def _welcome(self, sid: str) -> None:
+        # Before whatever else it is told: who sends an event at once may be first to come here.
+        with self._guard:
+            if sid in self._new:
+                self._new.discard(sid)
+                self._respond(sid, "Connected", 0)
 
     def _respond(self, sid: str, data: str, count: int) -> None:
         self._socketio.emit("my response", {"data": data, "count": count}, to=sid, namespace=NAMESPACE)
@@ -74,11 +84,13 @@ class Ticker:
     def _disconnect(self, *_reason: object) -> None:
         self._sockets.leave()
         self._counts.pop(sid_of(), None)
+        self._new.discard(sid_of())
         self._audience.leave(sid_of())
 
     def _my_event(self, *args: Any) -> None:
         door, sid = door_of(NAMESPACE, MY_EVENT), sid_of()
         visitors.arrive(request.environ, door)
+        self._welcome(sid)
         try:
             rights.require(auth.current_user(), rights.DOORS[door])
             data = messages.text(messages.only(MY_EVENT, args), "data", "")

@@ -6,12 +6,12 @@ With `ASYNC_STACK=threading` there is no one thread that all wait for; then it n
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
 import traceback
 
 from app.stack import Stack
+from app.thread_frames import current_frames
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Watchdog:
     @staticmethod
     def _show(hub: int, seconds: float) -> None:
         # The places first, at once: the hub may go on meanwhile, and a frame that it has left must not be touched.
-        places, frame = [], sys._current_frames().get(hub)
+        places, frame = [], current_frames().get(hub)
         while frame is not None:
             places.append((frame.f_code, frame.f_lineno))
             frame = frame.f_back

@@ -70,6 +70,7 @@ class Template:
         settings = Settings.model_construct(jobs=tuple(options["jobs"]), environment=options["environment"])
         self._catalog = Catalog(settings, executors=options["executors"])
         self._wardens: set[int] = set()
+        self._strays = False
         self._spare: Spare | None = None
         self._ended = watch_children()
         lineage.adopt_orphans()
@@ -86,13 +87,15 @@ class Template:
         self._spare = self._fork()
         self._link.send(json.dumps({"ready": os.getpid()}).encode())
         while not self._catalog.stale():
-            ready = poll.poll((WATCH_SECONDS if self._spare else SPARE_SECONDS) * 1000)
+            ready = poll.poll((WATCH_SECONDS if self._spare and not self._strays else SPARE_SECONDS) * 1000)
             for source, _ in ready:
                 if source == ended:
                     rest(ended)
                 elif not self._answer():
                     return
             self._reap()
+            if self._strays or not ready:
+                self._strays = self._end_strays()
             if not ready and self._spare is None:
                 self._spare = self._fork()
 
@@ -164,14 +167,19 @@ class Template:
                     break
                 if process in self._wardens:
                     self._wardens.discard(process)
-                    self._end_strays()
+                    self._strays = True
 
-    def _end_strays(self) -> None:
-        """A warden that was killed leaves its run's processes to this one: they end with it."""
-        for stray in set(lineage.children_of(os.getpid())) - self._wardens:
+    def _end_strays(self) -> bool:
+        """A warden that was killed leaves its run's processes to this one: they end with it.
+
+        Were there any? Then there may be more: the kernel's list passes over some while others of it end.
+        """
+        strays = set(lineage.children_of(os.getpid())) - self._wardens
+        for stray in strays:
             lineage.kill_below(stray)
             with suppress(ProcessLookupError):
                 os.kill(stray, signal.SIGKILL)
+        return bool(strays)
 
 
 def _become_job(assigned: socket.socket, catalog: Catalog) -> NoReturn:
