@@ -82,7 +82,7 @@ class Leases:
         Raises: StoreUnavailable.
         """
         held = self._holder.held()
-        for run_id in self._runs.asked_to_stop([run.id for run in held]) if held else []:
+        for run_id in self._runs.asked_to_end([run.id for run in held])[0] if held else []:
             self._holder.stop(run_id)
 
     def tidy(self) -> None:

@@ -133,23 +133,17 @@ class Runs(Queue):
             done = self._stop(keys=_keys(run_id), args=[run_id, int(kill), *flat(ended)])
         return self._told(run_id, done)
 
-    def asked_to_stop(self, run_ids: Sequence[str]) -> list[str]:
-        """Those of these live runs that somebody asked to stop."""
-        return self._without(_go, run_ids)
-
-    def asked_to_kill(self, run_ids: Sequence[str]) -> list[str]:
-        """Those of these live runs that somebody asked to kill now."""
-        return self._without(_mercy, run_ids)
-
-    def _without(self, sign: Callable[[str], str], run_ids: Sequence[str]) -> list[str]:
+    def asked_to_end(self, run_ids: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Those of these live runs that somebody asked to stop, and those of them that shall be killed now."""
         with store_errors():
             pipeline = self._client.pipeline(transaction=False)
             for run_id in run_ids:
                 # A store that has forgotten the run has forgotten its signs with it.
-                pipeline.exists(f"run:{run_id}").exists(sign(run_id))
+                pipeline.exists(f"run:{run_id}").exists(_go(run_id)).exists(_mercy(run_id))
             answers = pipeline.execute()
-        known = zip(run_ids, answers[::2], answers[1::2], strict=True)
-        return [run_id for run_id, exists, there in known if exists and not there]
+        known = list(zip(run_ids, answers[::3], answers[1::3], answers[2::3], strict=True))
+        stop = [run_id for run_id, exists, go, _ in known if exists and not go]
+        return stop, [run_id for run_id, exists, _, mercy in known if exists and not mercy]
 
     def renew(self, runs: Sequence[Run]) -> list[Run]:
         """Make the leases of these runs last their whole time again; answers the runs that have ended elsewhere."""

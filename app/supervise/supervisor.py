@@ -96,13 +96,14 @@ class Supervisor:
         if not mine:
             return
         try:
-            for each in self._vital.asked_to_kill(mine):
-                self.kill(each)
-            for each in self._vital.asked_to_stop(mine):
-                self.stop(each)
+            stop, kill = self._vital.asked_to_end(mine)
         except StoreUnavailable:
             # Leases asks again.
             return
+        for each in kill:
+            self.kill(each)
+        for each in stop:
+            self.stop(each)
         for each in mine:
             if found := self._live.get(each):
                 found.look_for_input()

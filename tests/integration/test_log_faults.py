@@ -29,7 +29,7 @@ def test_a_full_store_holds_the_writer_and_loses_nothing(store: Store, redis_cli
     time.sleep(0.2)
     assert thread.is_alive()
     store.runs.ask_to_stop(run.id)
-    assert store.runs.asked_to_stop([run.id]) == [run.id]
+    assert store.runs.asked_to_end([run.id]) == ([run.id], [])
     redis_client.config_set("maxmemory", 0)
     thread.join(10)
     assert store.stored(run) == b"patient\n"

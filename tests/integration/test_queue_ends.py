@@ -42,7 +42,7 @@ def test_stop_and_take_race_a_thousand_times(valkey_url: str, runs: Runs, redis_
         outcomes[never] += 1
         if not never:
             assert found.status is Status.STOPPING
-            assert runs.asked_to_stop([run.id]) == [run.id]
+            assert runs.asked_to_end([run.id]) == ([run.id], [])
             assert runs.finish(run.id, found.epoch, Status.STOPPED)
             deadline = time.monotonic() + 10
             while run.id not in taken:
@@ -63,11 +63,11 @@ def test_stop_and_kill_are_heard_and_wake_supervisors(runs: Runs, redis_client: 
     run, waiting = queued(runs), queued(runs)
     assert take_next(runs) == run.id
     both = [run.id, waiting.id]
-    assert (runs.asked_to_stop(both), runs.asked_to_kill(both)) == ([], [])
+    assert runs.asked_to_end(both) == ([], [])
     assert runs.ask_to_stop(run.id)
-    assert (runs.asked_to_stop(both), runs.asked_to_kill(both)) == ([run.id], [])
+    assert runs.asked_to_end(both) == ([run.id], [])
     runs.ask_to_kill(run.id)
-    assert runs.asked_to_kill(both) == [run.id]
+    assert runs.asked_to_end(both) == ([run.id], [run.id])
     assert runs.ask_to_kill(waiting.id)
     found = runs.get(waiting.id)
     assert found is not None
