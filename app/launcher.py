@@ -162,7 +162,7 @@ class Launcher:
 
     def _start_web_and_runner(self) -> None:
         # Both at a time: each of them takes most of a second.
-        environment = child_environment(**self._changes)
+        environment = _web_environment(**self._changes)
         child = Child("web server", _web_command(self._settings), environment=environment)
         self._children.append(child)
         reader = self._start_runner()
@@ -225,7 +225,12 @@ def serve(settings: Settings) -> NoReturn:
     """
     _check_vendor()
     command = _web_command(settings)
-    os.execv(command[0], command)  # noqa: S606 - this very Python
+    os.execve(command[0], command, _web_environment())  # noqa: S606 - this very Python
+
+
+def _web_environment(**changes: str) -> dict[str, str]:
+    # glibc keeps what each of many threads has freed for that one: with its own choice a third more memory is taken.
+    return {"MALLOC_ARENA_MAX": "2", **child_environment(**changes)}
 
 
 def _graceful_seconds(settings: Settings) -> int:

@@ -1,7 +1,8 @@
 """Run the tests that this machine can run, and say plainly what is left out and why.
 
 `python scripts/test.py [--nothing-left-out] [what pytest should run]`; the option is for CI: whatever is missing or
-skipped is a failure then.
+skipped is a failure then. Several files are tested at a time, each by one process; `-n 0` among the arguments, or
+another number, changes that.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
+LEAST_WORKERS, MOST_WORKERS = 2, 4
 # Tests, and the program without which they cannot run.
 NEEDS = {
     "tests/e2e": "chromium",
@@ -50,7 +52,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         options = [f"--ignore={folder}" for folder in left_out]
-        pytest = [sys.executable, "-m", "pytest", f"--junitxml={report}", *options, *wanted]
+        pytest = [sys.executable, "-m", "pytest", f"--junitxml={report}", *_side_by_side(), *options, *wanted]
         code = subprocess.run(pytest, check=False, cwd=ROOT).returncode
         skipped = _skipped(report) if whole and code == 0 else 0
     if skipped:
@@ -59,6 +61,12 @@ def main(arguments: list[str]) -> int:
     # Once more, below pages of dots.
     print("\n".join(notes), end="\n" if notes else "", flush=True)
     return code
+
+
+def _side_by_side() -> list[str]:
+    # Most tests wait for most of their time. A file's tests stay together, as they share servers.
+    workers = min(MOST_WORKERS, max(LEAST_WORKERS, os.cpu_count() or 1))
+    return ["-n", str(workers), "--dist", "loadfile"]
 
 
 def _skipped(report: Path) -> int:
