@@ -138,7 +138,6 @@ class Console:
     def stop(self, user: User | None, run_id: str) -> Run:
         """Ask a run to stop; one that has ended stays as it is."""
         run = self._own(user, Action.STOP, run_id)
-        audit.stop(user.id if user else "", run_id, run.job)
         here = self._dispatcher.local(run_id) is not None
         self._dispatcher.stop(run_id)
         try:
@@ -148,6 +147,9 @@ class Console:
             if not here:
                 raise
             return replace(run, status=Status.STOPPING)
+        finally:
+            # Whether it is stored or not; the run need not wait for it.
+            audit.stop(user.id if user else "", run_id, run.job)
 
     def kill(self, user: User | None, run_id: str) -> Run:
         """End a run at once, without the stages of Stop; one that has ended stays as it is.
@@ -257,8 +259,8 @@ class Console:
             rights.require(user, action)
             raise NotFound("There is no such run.")
         if local:
-            # A run of this process is known, and can be stopped, even while the store is away.
-            run = self._dispatcher.local(run_id)
+            # Whose it is never changes: what is known here can be asked to stop sooner, and even while the store is away.
+            run = self._dispatcher.local(run_id) or self._followers.known(run_id)
         if run is None:
             run = self._runs.get(run_id)
         if run is None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from app.errors import StoreUnavailable
 from app.feed import Item, WatchedFeed, items_of, joined
-from app.model import Kind, Record
+from app.model import Kind, Record, Run
 from app.output import Output
 from app.stack import Stack
 from app.store.log import Cursor, Log, total
@@ -57,6 +57,11 @@ class Followers:
         """Serve `viewer` from its position on until it is closed or the run has ended."""
         viewer.cursor, viewer.acknowledged = (viewer.position, 0), viewer.position
         self._stack.spawn(self._serve, viewer)
+
+    def known(self, run_id: str) -> Run | None:
+        """A run that somebody watches here, as its viewers were last told of it."""
+        feed = self._feeds.get(run_id)
+        return feed.told[1] if feed is not None and feed.told is not None else None
 
     def heard(self, run_id: str, records: Sequence[Record]) -> None:
         """These records have just been stored by this process."""

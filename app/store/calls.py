@@ -1,6 +1,6 @@
 """Calls to whoever supervises a run: that it was asked to stop, to die, or that something was typed for it.
 
-A call says the run's id and nothing else: what is asked is in keys, which whoever misses a call sees a little later.
+What is asked is in keys too, which whoever misses a call sees a little later.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from app.errors import StoreUnavailable, TooMany
 from app.store.connection import store_errors
 
 CHANNEL = "stops"
+# What a call is for, as store/scripts.py tells it; with input it has no word.
+STOP, KILL = "stop", "kill"
 LISTEN_SECONDS = 2.0
 RETRY_SECONDS = 1.0
 MOST_LINES = 100
@@ -26,8 +28,11 @@ class Calls:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def listen(self, heard: Callable[[str], object]) -> None:
-        """Have `heard` called with the id of each run that somebody calls for, and with "" after a gap; for ever."""
+    def listen(self, heard: Callable[[str, str], object]) -> None:
+        """Have `heard` called with the id of each run that somebody calls for, and STOP, KILL or ""; for ever.
+
+        After a gap, where there may have been any call, it is called with "" twice.
+        """
         while True:
             try:
                 with store_errors():
@@ -36,15 +41,16 @@ class Calls:
                 # Whoever renews leases tells of it.
                 time.sleep(RETRY_SECONDS)
 
-    def _listen(self, heard: Callable[[str], object]) -> None:
+    def _listen(self, heard: Callable[[str, str], object]) -> None:
         with self._client.pubsub(ignore_subscribe_messages=True) as subscribed:
             subscribed.subscribe(CHANNEL)
             subscribed.get_message(timeout=LISTEN_SECONDS)
-            heard("")
+            heard("", "")
             while True:
                 message = subscribed.get_message(timeout=LISTEN_SECONDS)
                 if message is not None:
-                    heard(message["data"].decode())
+                    run_id, _, what = message["data"].decode().partition(" ")
+                    heard(run_id, what)
 
     def give_input(self, run_id: str, line: str | None) -> None:
         """Hand a line, with its end, to a run that asks for input; None is the end of all input.

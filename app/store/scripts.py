@@ -143,8 +143,8 @@ return finish(ARGV[1], ARGV[2], 3)
 )
 
 # KEYS as END; ARGV id, 1 where it is to be killed, then fields and values of a run that is stopped before it began.
-# Whoever supervises the run sees that its go, or its mercy too, is no more, and is woken by its id on the channel
-# `stops`. Answers 1 where something changed.
+# Whoever supervises the run sees that its go, or its mercy too, is no more, and is told by the channel `stops` at once.
+# Answers 1 where something changed.
 STOP = (
     END
     + """
@@ -153,7 +153,7 @@ if not run[1] or run[3] then return 0 end
 if run[1] == 'queued' and run[2] and run[2] ~= '' then return finish('', ARGV[1], 3) end
 redis.call('DEL', KEYS[4])
 if ARGV[2] == '1' then redis.call('DEL', KEYS[5]) end
-redis.call('PUBLISH', 'stops', ARGV[1])
+redis.call('PUBLISH', 'stops', ARGV[1] .. (ARGV[2] == '1' and ' kill' or ' stop'))
 if run[1] == 'stopping' then return 0 end
 redis.call('HSET', KEYS[1], 'status', 'stopping')
 note(KEYS[1], KEYS[2])

@@ -20,7 +20,7 @@ from app.provider import Provider
 from app.recorder import store_all
 from app.stack import ThreadingStack
 from app.store.archive import FolderArchive
-from app.store.calls import Calls
+from app.store.calls import KILL, STOP, Calls
 from app.store.channels import ChannelStore
 from app.store.connection import connect
 from app.store.log import Log
@@ -90,11 +90,19 @@ class Supervisor:
         if found:
             found.kill(reason)
 
-    def _hear(self, run_id: str) -> None:
+    def _hear(self, run_id: str, what: str) -> None:
         """Somebody called for a run; "": for any."""
-        mine = [run_id] if run_id in self._live else [] if run_id else list(self._live)
-        if not mine:
-            return
+        if what == KILL:
+            self.kill(run_id)
+        elif what == STOP:
+            self.stop(run_id)
+        elif run_id:
+            self._look_for_input([run_id])
+        else:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        mine = list(self._live)
         try:
             stop, kill = self._vital.asked_to_end(mine)
         except StoreUnavailable:
@@ -104,7 +112,10 @@ class Supervisor:
             self.kill(each)
         for each in stop:
             self.stop(each)
-        for each in mine:
+        self._look_for_input(mine)
+
+    def _look_for_input(self, run_ids: list[str]) -> None:
+        for each in run_ids:
             if found := self._live.get(each):
                 found.look_for_input()
 

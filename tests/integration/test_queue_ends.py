@@ -79,7 +79,7 @@ def test_stop_and_kill_are_heard_and_wake_supervisors(runs: Runs, redis_client: 
     while len(heard) < 2 and time.monotonic() < deadline:
         message = channel.get_message(timeout=1)
         heard += [message["data"].decode()] if message else []
-    assert heard == [run.id, run.id]
+    assert heard == [f"{run.id} stop", f"{run.id} kill"]
     channel.close()
 
 
