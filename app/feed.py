@@ -155,7 +155,11 @@ class Feed:
 
 @dataclass(eq=False)
 class WatchedFeed(Feed, Generic[V]):
-    """A feed with its viewers; `told` is the run as they were last told of it, with the count of `stirred`."""
+    """A feed with its viewers; `run` is as it was last read for one of them.
+
+    `told` is as they were all told of it, with the count of `stirred`.
+    """
 
     viewers: list[V] = field(default_factory=list)
+    run: Run | None = None
     told: tuple[int, Run] | None = None

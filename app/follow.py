@@ -59,9 +59,9 @@ class Followers:
         self._stack.spawn(self._serve, viewer)
 
     def known(self, run_id: str) -> Run | None:
-        """A run that somebody watches here, as its viewers were last told of it."""
+        """A run that somebody watches here, as it was when they were last told of it."""
         feed = self._feeds.get(run_id)
-        return feed.told[1] if feed is not None and feed.told is not None else None
+        return feed.run if feed is not None else None
 
     def heard(self, run_id: str, records: Sequence[Record]) -> None:
         """These records have just been stored by this process."""
@@ -216,7 +216,7 @@ class Followers:
                 break
             if item.kind in (Kind.STATUS, Kind.END):
                 # Before it stands after the note: a store that cannot be asked now is asked again.
-                self._tell_status(viewer, ended=item.kind is Kind.END)
+                self._tell_status(viewer, feed, ended=item.kind is Kind.END)
             viewer.send(item)
             if item.kind is Kind.END:
                 return False
@@ -229,8 +229,8 @@ class Followers:
         self._stack.sleep(0)
         return True
 
-    def _tell_status(self, viewer: Viewer, *, ended: bool) -> None:
-        run = self._runs.get(viewer.run_id)
+    def _tell_status(self, viewer: Viewer, feed: WatchedFeed[Viewer], *, ended: bool) -> None:
+        run = feed.run = self._runs.get(viewer.run_id)
         # The record may be ahead of the log: the final status waits until all output before it is sent.
         if run is not None and (ended or not run.status.final):
             viewer.send_status(run)
@@ -242,6 +242,7 @@ class Followers:
             stirred, run = feed.stirred, self._runs.get(viewer.run_id)
             if run is None:
                 return
+            feed.run = run
             told = feed.told = (stirred, run)
         if not told[1].status.final:
             viewer.send_status(told[1])

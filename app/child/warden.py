@@ -12,6 +12,7 @@ import resource
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -19,6 +20,8 @@ from typing import Any, NoReturn
 from app.child import lineage
 
 COMMAND_BYTES = 4096
+# The end of a process takes the kernel two milliseconds, which whoever tells of the run's end has need of first.
+LINGER_SECONDS = 0.02
 
 
 def watch_children() -> tuple[int, int]:
@@ -120,6 +123,7 @@ def guard(assigned: socket.socket, child_end: socket.socket, work: Callable[[], 
         os._exit(0)
     os.set_inheritable(descriptors[0], False)
     Warden(socket.socket(fileno=descriptors[0]), child, ended[0]).watch()
+    time.sleep(LINGER_SECONDS)
     os._exit(0)
 
 
