@@ -259,7 +259,7 @@ class Console:
             rights.require(user, action)
             raise NotFound("There is no such run.")
         if local:
-            # Whose it is never changes: what is known here can be asked to stop sooner, and even while the store is away.
+            # Whose it is never changes: what is known here is asked to stop sooner, and even while the store is away.
             run = self._dispatcher.local(run_id) or self._followers.known(run_id)
         if run is None:
             run = self._runs.get(run_id)

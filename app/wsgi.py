@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 
 from flask import Flask
 
-from app import capture, logs
+from app import capture, garbage, logs
 from app.config import load_server_settings
 from app.errors import ConfigError
 from app.factory import create_app
@@ -15,9 +14,6 @@ from app.logstream import Background
 
 # gunicorn's master starts no worker again after this one.
 CANNOT_LOAD = 4
-# Python's full collection looks at every object and stops the hub, for a second with ten thousand open pages. Their
-# heartbeats make many objects that live for some time: so it comes once in 600,000 of them, not 70,000.
-GARBAGE_THRESHOLDS = (1000, 20, 30)
 
 
 def _load() -> Flask:
@@ -30,10 +26,7 @@ def _load() -> Flask:
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(CANNOT_LOAD) from None
-    gc.collect()
-    # What is loaded now stays.
-    gc.freeze()
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    garbage.settle()
     return app
 
 

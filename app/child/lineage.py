@@ -12,6 +12,7 @@ from dataclasses import dataclass
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PAUSE_SECONDS = 0.001
+READ_BYTES = 65_536
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -34,12 +35,21 @@ def children_of(process: int) -> list[int]:
     found: list[int] = []
     with suppress(OSError):
         for thread in os.listdir(f"/proc/{process}/task"):
-            with (
-                suppress(FileNotFoundError, ProcessLookupError),
-                open(f"/proc/{process}/task/{thread}/children") as file,
-            ):
-                found += map(int, file.read().split())
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found += map(int, _read(f"/proc/{process}/task/{thread}/children").split())
     return found
+
+
+def _read(path: str) -> bytes:
+    # A third of what `open` takes; each run is looked at twice a second.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        found = b""
+        while data := os.read(fd, READ_BYTES):
+            found += data
+        return found
+    finally:
+        os.close(fd)
 
 
 def below(process: int) -> list[int]:
@@ -72,8 +82,8 @@ def usage_of(processes: list[int]) -> Usage:
     """What these use now."""
     threads = memory = ticks = 0
     for each in processes:
-        with suppress(OSError), open(f"/proc/{each}/stat") as file:
-            fields = file.read().rpartition(")")[2].split()
+        with suppress(OSError):
+            fields = _read(f"/proc/{each}/stat").rpartition(b")")[2].split()
             ticks += sum(map(int, fields[11:15]))
             threads += int(fields[17])
             memory += int(fields[21]) * _PAGE

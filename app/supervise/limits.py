@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,9 @@ LOOK_SECONDS = 0.5
 # Where a run has more than half of the memory that it may have.
 NEAR_SECONDS = 0.1
 MEGABYTE = 1_048_576
+# Its multiples, less their whole parts, are spread evenly between 0 and 1, however many there are.
+GOLDEN = 0.618034
+_phases = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +34,14 @@ class Watch:
     def __init__(self, warden: int, limits: dict[str, Any]) -> None:
         self._warden, self._limits = warden, limits
         self._began = time.monotonic()
-        self.next = self._began
+        # Runs that were started together are not looked at together: all other runs' output would wait for it.
+        self._phase = next(_phases) * GOLDEN % 1 * LOOK_SECONDS
+        self.next = self._began + min(self._phase, limits["seconds"] or LOOK_SECONDS)
 
     def look(self, printed: int) -> Excess | None:
         """What is too much now, if anything; sets the time of the `next` look."""
-        self.next = time.monotonic() + LOOK_SECONDS
+        now = time.monotonic()
+        self.next = now + LOOK_SECONDS - (now - self._began - self._phase) % LOOK_SECONDS
         limits = self._limits
         seconds, megabytes = limits["seconds"], limits["output_megabytes"]
         if seconds:

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
+from app import garbage
 from app.archiver import Archiver
 from app.capture import PipeProcessor
 from app.channel_writer import ChannelWriter
@@ -175,4 +176,5 @@ def make_supervisor(
     )
     supervisor = Supervisor(kit, Runs(vital_client))
     supervisor.keep()
+    garbage.settle()
     return supervisor
