@@ -66,7 +66,8 @@ def main(arguments: list[str]) -> int:
 def _side_by_side() -> list[str]:
     # Most tests wait for most of their time. A file's tests stay together, as they share servers.
     workers = min(MOST_WORKERS, max(LEAST_WORKERS, os.cpu_count() or 1))
-    return ["-n", str(workers), "--dist", "loadfile"]
+    # In the order of collection: a browser leaves an event loop behind.
+    return ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def _skipped(report: Path) -> int:
