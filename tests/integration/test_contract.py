@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from itertools import islice
 from pathlib import Path
 
@@ -186,6 +187,18 @@ def test_stop_ends_what_ignores_it(
     assert end["stage"] is None
     assert open_page.text(run) == f"asleep {process}\n" + ("not interrupted\n" if ignore else "")
     assert gone(process)
+
+
+@pytest.mark.parametrize("executor", PROCESSES)
+def test_a_job_that_lies_about_its_end_goes_on_and_is_stopped(open_page: Page, executor: str) -> None:
+    """That it has ended is what the kernel says, however often its process says so."""
+    run = open_page.start(f"liar_{executor}")
+    open_page.wait_for_text(run, "lied")
+    time.sleep(0.5)
+    assert open_page.statuses[run]["status"] == "running"
+    open_page.call("stop_request", {"run": run})
+    end = open_page.wait_for_end(run)
+    assert (end["status"], end["signal"], end["exit_code"]) == ("stopped", "", 130)
 
 
 @pytest.mark.parametrize("executor", PROCESSES)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -250,3 +252,15 @@ def sets_channels(run, *, count: int = 3):
 
     asyncio.run(task())
     print("set", channel.name == f"job:{run.id}")
+
+
+@everywhere("process", "celery")
+def liar():
+    """Tell the supervisor again and again that the job has ended, by the way on which its process tells such things."""
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(number))) as found:
+            if found.family == socket.AF_UNIX and found.type == socket.SOCK_STREAM:
+                for _ in range(1000):
+                    found.sendall(b'{"say": "ended", "exit_code": 0, "message": ""}\n')
+    print("lied")
+    time.sleep(600)
