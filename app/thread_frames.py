@@ -1,8 +1,8 @@
-"""The frames of all threads, read without the deadlock that this has in Python 3.11 (CPython's issue 106883).
+"""The frames of all threads, read without the deadlock that this has in releases of Python 3.11.
 
 `sys._current_frames` holds a lock of the interpreter while it makes frame objects. Where that begins a garbage
 collection, and a finalizer passes the interpreter on to a thread that starts or ends, both wait for ever, and with them
-the whole process. Later versions collect at other places; 3.11 got no repair.
+the whole process (CPython's issue 106883). Later versions collect at other places.
 """
 
 from __future__ import annotations
