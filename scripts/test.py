@@ -17,6 +17,8 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 LEAST_WORKERS, MOST_WORKERS = 2, 4
+# A process of tests that crashed is a failure; another one in its place would wait for work for ever.
+CRASH_ENDS = ("--max-worker-restart", "0")
 # Tests, and the program without which they cannot run.
 NEEDS = {
     "tests/e2e": "chromium",
@@ -67,7 +69,7 @@ def _side_by_side() -> list[str]:
     # Most tests wait for most of their time. A file's tests stay together, as they share servers.
     workers = min(MOST_WORKERS, max(LEAST_WORKERS, os.cpu_count() or 1))
     # In the order of collection: a browser leaves an event loop behind.
-    return ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
+    return ["-n", str(workers), "--dist", "loadfile", "--no-loadscope-reorder", *CRASH_ENDS]
 
 
 def _skipped(report: Path) -> int:

@@ -24,7 +24,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from app.capture import Capture
-from app.thread_frames import current_frames, steps
+from app.thread_frames import current_frames, steps, uncollected
 
 T = TypeVar("T")
 _APP = str(Path(__file__).parents[1]) + "/"
@@ -126,6 +126,11 @@ def raise_in(thread: threading.Thread, capture: Capture) -> bool:
 
     A thread that waits in C code gets it as that returns. One that waits in asyncio gets it from its loop.
     """
+    with uncollected():
+        return _raise_in(thread, capture)
+
+
+def _raise_in(thread: threading.Thread, capture: Capture) -> bool:
     ident = thread.ident
     top = current_frames().get(ident) if ident else None
     if ident is None or top is None or not _belongs(top, capture):
@@ -154,6 +159,11 @@ def _raise_once(before: int) -> None:
 
 def busy_pool_workers(capture: Capture) -> bool:
     """Does a pool's thread of this run run its code now?"""
+    with uncollected():
+        return _busy_pool_workers(capture)
+
+
+def _busy_pool_workers(capture: Capture) -> bool:
     frames = current_frames()
     # Others that are not waited for are daemons, such as tqdm's monitor, and live on as they would in a script.
     targets = ((thread, getattr(thread, "_target", None)) for thread in capture.threads)
