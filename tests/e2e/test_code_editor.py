@@ -72,12 +72,13 @@ def test_two_tabs_do_not_write_over_each_other(visit: Visit) -> None:
     other.reload()
     expect(other.locator(".cm-line").first).to_have_text("two = 2")
     # A tab that was duplicated has the other's name.
-    other.evaluate(
-        "name => sessionStorage.setItem('console-tab', name)", page.evaluate("sessionStorage['console-tab']")
-    )
+    name = page.evaluate("sessionStorage['console-tab']")
+    other.evaluate("name => sessionStorage.setItem('console-tab', name)", name)
     other.reload()
     expect(other.locator(".cm-line").first).to_have_text("one = 1")
     type_code(other, "copy = 3\n")
+    # Browsers tell other tabs of it a moment later.
+    page.wait_for_function("name => sessionStorage['console-tab'] !== name", arg=name)
     page.reload()
     expect(page.locator(".cm-line").first).to_have_text("one = 1")
     other.reload()
