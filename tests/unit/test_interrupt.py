@@ -253,5 +253,7 @@ def test_a_child_thread_and_a_task_are_hit(start: Callable[..., Victim]) -> None
     victims = [start(parent), start(lambda: asyncio.run(wait()))]
     for each in victims:
         wait_until(lambda each=each: each.source.pieces)  # type: ignore[misc]
+    # Until the task waits: what stops it on its way there may stop its cleaning up, too.
+    time.sleep(0.3)
     stop(*victims)
     assert "cleaned up" in victims[1].wait()
