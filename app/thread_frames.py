@@ -1,53 +1,45 @@
-"""The frames of all threads, read without the deadlock that this has in releases of Python 3.11.
+"""The frames of other threads, looked at without what garbage collection does to that in releases of Python 3.11.
 
-`sys._current_frames` holds a lock of the interpreter while it makes frame objects. Where that begins a garbage
-collection, and a finalizer passes the interpreter on to a thread that starts or ends, both wait for ever, and with them
-the whole process (CPython's issue 106883). Later versions collect at other places.
+`sys._current_frames` holds a lock of the interpreter while it makes frame objects. Where that begins a collection, and
+a finalizer passes the interpreter on to a thread that starts or ends, both wait for ever, and with them the whole
+process (CPython's issue 106883). And a thread that leaves a frame which somebody else has hold of makes objects in the
+midst of that: a collection that began there has been seen to crash the process. Later versions collect at other places.
 """
 
 from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
-from operator import call
 from types import FrameType
-from typing import Any
 
-_GUARDED = (gc.disable, sys._current_frames, gc.enable)
-_UNGUARDED = (bool, sys._current_frames, bool)
+_guard = threading.Lock()
+_holders = 0
+_was_on = False
 
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """No collection in any thread meanwhile.
-
-    A thread that leaves a frame which somebody else has hold of makes objects in the midst of that, and a collection
-    that began there has been seen to crash Python 3.11.
-    """
-    on = gc.isenabled()
-    if on:
-        gc.disable()
+    """No collection in any thread, until the last of those who are within has left; `sys._current_frames` is safe."""
+    global _holders, _was_on  # noqa: PLW0603 - there is one collector
+    with _guard:
+        if not _holders:
+            # A job may have switched it off: then it stays off.
+            _was_on = gc.isenabled()
+            gc.disable()
+        _holders += 1
     try:
         yield
     finally:
-        if on:
-            gc.enable()
-
-
-def steps() -> tuple[Callable[[], Any], ...]:
-    """What to call for the frames, which are the second one's answer.
-
-    To be called by C code in one go, as in `_, frames, _ = map(call, steps())`: with no bytecode between them no other
-    thread collects, and nobody sees the collector off.
-    """
-    # A job may have switched it off: then it stays off.
-    return _GUARDED if gc.isenabled() else _UNGUARDED
+        with _guard:
+            _holders -= 1
+            if not _holders and _was_on:
+                gc.enable()
 
 
 def current_frames() -> dict[int, FrameType]:
     """The innermost frame of each thread, by the thread's ident."""
-    frames: dict[int, FrameType]
-    _, frames, _ = map(call, steps())
-    return frames
+    with uncollected():
+        return sys._current_frames()

@@ -24,7 +24,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from app.capture import Capture
-from app.thread_frames import current_frames, steps, uncollected
+from app.thread_frames import uncollected
 
 T = TypeVar("T")
 _APP = str(Path(__file__).parents[1]) + "/"
@@ -132,7 +132,7 @@ def raise_in(thread: threading.Thread, capture: Capture) -> bool:
 
 def _raise_in(thread: threading.Thread, capture: Capture) -> bool:
     ident = thread.ident
-    top = current_frames().get(ident) if ident else None
+    top = sys._current_frames().get(ident) if ident else None
     if ident is None or top is None or not _belongs(top, capture):
         return False
     loop = _waiting_loop(top)
@@ -164,7 +164,7 @@ def busy_pool_workers(capture: Capture) -> bool:
 
 
 def _busy_pool_workers(capture: Capture) -> bool:
-    frames = current_frames()
+    frames = sys._current_frames()
     # Others that are not waited for are daemons, such as tqdm's monitor, and live on as they would in a script.
     targets = ((thread, getattr(thread, "_target", None)) for thread in capture.threads)
     workers = (thread for thread, target in targets if getattr(target, "__code__", None) is _WORKER)
@@ -175,7 +175,7 @@ def _busy_pool_workers(capture: Capture) -> bool:
 def _raise_if_at(ident: int, top: FrameType) -> bool:
     # Up to the call that sets it there is no bytecode that may pass the interpreter on to another thread: no call of
     # Python code, no loop, no call that returns to here (`map` is called before, and drawn from by the unpacking).
-    _, frames, _ = map(call, steps())
+    (frames,) = map(call, (sys._current_frames,))
     try:
         if frames[ident] is top:
             _set_async_exception(ident, Stopped)

@@ -6,10 +6,11 @@ import gc
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
-from app.thread_frames import current_frames
+from app.thread_frames import current_frames, uncollected
 
 # Python 3.11's own `sys._current_frames` ends this in a deadlock within a second.
 BUSY = """
@@ -62,3 +63,22 @@ def test_the_collector_stays_as_it_was(on: bool) -> None:
         assert gc.isenabled() is on
     finally:
         gc.enable()
+
+
+def test_the_collector_is_off_until_the_last_look_is_over() -> None:
+    """Who is still looking is not harmed by somebody else's being done."""
+    inside, go = threading.Event(), threading.Event()
+
+    def look() -> None:
+        with uncollected():
+            inside.set()
+            go.wait(10)
+
+    thread = threading.Thread(target=look)
+    with uncollected():
+        thread.start()
+        assert inside.wait(10)
+    assert not gc.isenabled()
+    go.set()
+    thread.join()
+    assert gc.isenabled()
