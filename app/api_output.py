@@ -54,7 +54,9 @@ def answer(console: Console, run_id: str, query: OutputQuery, form: str | None) 
     tap.attach(viewer, None if query.follow or found.status.final else found.position)
     try:
         streams = cast(Streams, current_app.extensions["streams"])
-        leave = streams.enter(g.user.id, callers.holder(), tap.close, request.environ)
+        # Those of a thread of this server's end with it.
+        here = found.executor == "thread"
+        leave = streams.enter(g.user.id, callers.holder(), tap.close, request.environ, ends=here)
     except BaseException:
         tap.close()
         raise

@@ -19,7 +19,7 @@ from app.stack import Stack
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 2.0
-LAST_WORDS_SECONDS = 0.2
+LAST_WORDS_SECONDS = 1.0
 POLL_SECONDS = 0.01
 # A client whose network is gone without a word is found after 15 + 3 * 5 s also where nothing is sent.
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
@@ -29,11 +29,15 @@ CONNECTION = "gunicorn.socket"
 
 @dataclass(eq=False)
 class Stream:
-    """An answer that goes on: whose it is, the login or token that it came by, and how to end it."""
+    """An answer that goes on: whose it is, the login or token that it came by, and how to end it.
+
+    With `ends` it does so by itself as the server stops, after its last words.
+    """
 
     user: str
     holder: str
     close: Callable[[], object]
+    ends: bool = False
     fd: int = -1
 
 
@@ -58,13 +62,13 @@ class Streams:
         return len(self._streams)
 
     def enter(
-        self, user: str, holder: str, close: Callable[[], object], environ: Mapping[str, Any]
+        self, user: str, holder: str, close: Callable[[], object], environ: Mapping[str, Any], *, ends: bool = False
     ) -> Callable[[], None]:
         """Have `close` called as soon as the stream is of no more use; a call of the answer says that it has ended.
 
         Raises: TooMany, ServerFull, ServerStopping.
         """
-        stream = Stream(user, holder, close)
+        stream = Stream(user, holder, close, ends)
         with self._guard:
             if self._closing:
                 raise ServerStopping("The server is stopping. Please come again when it is back.")
@@ -129,13 +133,17 @@ class Streams:
             stream.close()
 
     def close(self) -> None:
-        """Begin no more, and end all that do not end by themselves at once, since their runs have ended."""
+        """Begin no more, and end all; those that end by themselves, since their runs have ended, have a moment."""
         self._closing = True
+        self._end_all(waits=False)
         deadline = time.monotonic() + LAST_WORDS_SECONDS
-        while self._streams and time.monotonic() < deadline:
+        while any(stream.ends for stream in list(self._streams)) and time.monotonic() < deadline:
             self._stack.sleep(POLL_SECONDS)
+        self._end_all(waits=True)
+
+    def _end_all(self, *, waits: bool) -> None:
         with self._guard:
-            ended = list(self._streams)
+            ended = [stream for stream in self._streams if waits or not stream.ends]
         for stream in ended:
             stream.close()
 

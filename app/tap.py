@@ -27,7 +27,11 @@ class Tap:
         self._end: Run | None = None
         self._viewer: Viewer | None = None
         self._until: int | None = None
+        # How far the output has been taken. What the viewer says of it comes a moment after what it sends.
+        self._told = 0
         self.closed = False
+        # All that was wanted has been taken.
+        self.complete = False
 
     def output(self, piece: Piece) -> None:
         """A piece comes."""
@@ -55,6 +59,7 @@ class Tap:
     def attach(self, viewer: Viewer, until: int | None) -> None:
         """The viewer whose events these are; `until`: the position behind which no more is wanted."""
         self._viewer, self._until = viewer, until
+        self._told = viewer.acknowledged
 
     def close(self) -> None:
         """No more events: from the outside, or since nobody takes them."""
@@ -64,29 +69,34 @@ class Tap:
         self._signal.set()
 
     @property
-    def complete(self) -> bool:
-        """Whether all that was wanted has come."""
-        reached = self._until is not None and self._viewer is not None and self._viewer.acknowledged >= self._until
-        return self._end is not None or reached
+    def _reached(self) -> bool:
+        return self._until is not None and self._told >= self._until
+
+    def _last(self, end: Run | None) -> Iterator[Event]:
+        if end is not None:
+            yield "status", end
+        elif self._reached:
+            # Of one of two outputs nothing else says that it was all.
+            yield "beat", self._told
+        self.complete = end is not None or self._reached
 
     def __iter__(self) -> Iterator[Event]:
         viewer = self._viewer
         if viewer is None:
             raise RuntimeError("attach a viewer first")
         while not self.closed:
-            # In this order: a viewer is closed after its last event.
-            over = viewer.closed
+            # In this order: a viewer is closed after its last event, and that is behind all output.
+            closed, end = viewer.closed, self._end
             while self._news:
                 yield self._news.popitem()
             if self._pieces:
                 piece = self._pieces.popleft()
                 yield "output", piece
                 # Who asks for the next event has sent this one.
+                self._told = piece.position
                 viewer.acknowledge(piece.position)
-            elif self._end is not None:
-                yield "status", self._end
-                return
-            elif over or self.complete:
+            elif end is not None or closed or self._reached:
+                yield from self._last(end)
                 return
             elif not self._signal.wait(self._beat_seconds):
-                yield "beat", viewer.position
+                yield "beat", self._told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import os
@@ -118,6 +119,11 @@ class Terminal:
     def __init__(self, command: list[str], environment: Mapping[str, str], folder: Path, **options: Any) -> None:
         self.screen, inside = pty.openpty()
         termios.tcsetwinsize(inside, (40, 100))
+        # Else Ctrl-C throws away what the process has written and nobody has read.
+        attributes = termios.tcgetattr(inside)
+        attributes[3] |= termios.NOFLSH
+        termios.tcsetattr(inside, termios.TCSANOW, attributes)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.process = subprocess.Popen(
             command,
             env=environment,
@@ -146,7 +152,7 @@ class Terminal:
         # EIO: nobody holds the other end any more.
         with contextlib.suppress(BlockingIOError, OSError):
             while data := os.read(self.screen, 65_536):
-                self.text += data.decode("utf-8", "replace")
+                self.text += self._decoder.decode(data)
         return self.text
 
     def wait_text(self, words: str, seconds: float = 30) -> None:

@@ -227,8 +227,10 @@ class Follower:
         except Failure as error:
             if error.exits == exits.DENIED and error.code == "login_required":
                 raise
-            self._screen.tell(f"{what}: {error.message}")
-            return error.code == "not_waiting"
+            late = error.code == "not_waiting"
+            if not late:
+                self._screen.tell(f"{what}: {error.message}")
+            return late
         finally:
             self._at_once = False
         if what != "input":

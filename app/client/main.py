@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -21,6 +22,13 @@ PLACES = {"logout": "login", "logs": "run", "stop": "runs"}
 
 class Commands(click.Group):
     """The commands, each imported when it is wanted."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's, which has a code of its own for output that nobody reads."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise SystemExit(exits.NOBODY_READS) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """As click's."""

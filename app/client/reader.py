@@ -69,11 +69,14 @@ class Reader:
         self, server: Server, run: str, inbox: Inbox, place: Mapping[str, Any], *, stream: str, follow: bool
     ) -> None:
         self._server = server.heir(lambda text: inbox.put(Say(text)), inbox.closed.wait)
-        self._path = f"/runs/{run}/output.ndjson"
+        self._run_path = f"/runs/{run}"
+        self._path = f"{self._run_path}/output.ndjson"
         self._inbox, self._place, self._stream, self._follow = inbox, dict(place), stream, follow
         self._position: int | None = None
         self._until = 0
-        self._fresh = False
+        self._has_end = self._fresh = False
+        self._heard = 0
+        self._is_over = False
 
     def start(self) -> None:
         """Begin, in a thread of its own, which ends with the process."""
@@ -89,7 +92,7 @@ class Reader:
 
     def _read(self) -> None:
         while not self._inbox.closed.is_set():
-            answer = self._server.stream(self._path, self._query(), {"Accept-Encoding": "identity"})
+            answer = self._answer()
             if answer is None:
                 continue
             began = time.monotonic()
@@ -104,6 +107,18 @@ class Reader:
                 self._server.patience.fruitful()
             else:
                 self._server.patience.fruitless(time.monotonic() - began)
+
+    def _answer(self) -> requests.Response | None:
+        try:
+            return self._server.stream(self._path, self._query(), {"Accept-Encoding": "identity"})
+        except Failure as error:
+            # The second time it has ended without that.
+            if error.code != "bad_request" or self._position is None or self._is_over:
+                raise
+            # The storage has lost the end of the output in a crash. Whoever records it will give it again.
+            self._is_over = self._server.call("GET", self._run_path)["ended"] is not None
+            self._server.patience.fruitless(0)
+            return None
 
     def _query(self) -> dict[str, Any]:
         place = self._place if self._position is None else {"after": self._position}
@@ -124,17 +139,22 @@ class Reader:
             elif record["type"] in ("output", "omitted"):
                 self._fresh = True
                 self._output(record, line)
-            elif record["type"] not in ("beat", "behind"):
+            elif record["type"] == "beat":
+                self._heard = record["position"]
+            elif record["type"] != "behind":
                 self._inbox.put(News(record, line))
             if record["type"] == "end":
                 return True
-        # Of one of two outputs nobody says where it ends: an answer with nothing more does.
-        reached = not self._fresh if self._stream != "all" else (self._position or 0) >= self._until
-        return not self._follow and reached
+        if self._follow or self._has_end or self._position is None:
+            return False
+        # Of one of two outputs the last sign of life says that it was all.
+        return max(self._position, self._heard) >= self._until
 
     def _begin(self, record: dict[str, Any], line: bytes) -> None:
         if self._position is None:
             self._position, self._until = record["after"], record["run"]["position"]
+            # Of a run that is over its `end` is the last, whatever was asked for.
+            self._has_end = record["run"].get("ended") is not None
             self._inbox.put(News(record, line))
         elif record["run"].get("asks") is not None:
             self._inbox.put(News({**record, "type": "status"}, b""))
@@ -159,8 +179,10 @@ class Reader:
 
 def lines_of(answer: requests.Response) -> Iterator[bytes]:
     """The whole lines of an answer; the piece of one that was cut off is none."""
-    rest = b""
-    for chunk in answer.raw.stream(CHUNK_BYTES, decode_content=True):
+    rest, raw = b"", answer.raw
+    # Where nothing says how long each piece is, a read of so many bytes would wait for all of them.
+    come = raw.stream(CHUNK_BYTES, decode_content=True) if raw.chunked else iter(lambda: raw.read1(CHUNK_BYTES), b"")
+    for chunk in come:
         *lines, rest = (rest + chunk).split(b"\n")
         yield from lines
         if len(rest) > LONGEST_LINE:
@@ -182,6 +204,8 @@ def _is_right(record: dict[str, Any]) -> bool:
     match record["type"]:
         case "output" | "omitted":
             return bool(0 <= record["start"] <= record["position"])
+        case "beat":
+            return isinstance(record["position"], int)
         case "begin":
             return bool(record["after"] >= 0 <= record["run"]["position"])
         case "status" | "end":

@@ -20,6 +20,8 @@ CONNECT_SECONDS, CALL_SECONDS = 10.0, 60.0
 BEAT_SECONDS = 15
 STREAM_SECONDS = 2 * BEAT_SECONDS + 10.0
 GATEWAY = (502, 503, 504)
+# Of these a proxy says that the server's answer was lost: it may have done what it was asked.
+UNKNOWN = (502, 504)
 # They are 503 too, but do not go by with time.
 LASTING = ("sandbox_refused",)
 NOT_OURS = "does not answer as the HTTP API of Flask-Realtime does"
@@ -79,6 +81,9 @@ class Server:
         except UnicodeEncodeError:
             raise Failure("A value is no text: it has bytes that are no UTF-8.", exits.USAGE) from None
         told = {**({} if data is None else {"Content-Type": "application/json"}), **(headers or {})}
+        if not again:
+            # A connection that has been idle may be closed at the other end in this very moment.
+            self._http.close()
         while True:
             try:
                 answer = self._http.request(
@@ -93,10 +98,11 @@ class Server:
                 )
             except requests.RequestException as error:
                 if not again and not _never_sent(error):
-                    text = f"{reason_of(error)}. It is not known whether the server has done it."
-                    raise Failure(text, exits.AWAY) from None
+                    raise _unknown(reason_of(error)) from None
                 self.patience.failed(reason_of(error))
                 continue
+            if not again and answer.status_code in UNKNOWN:
+                raise _unknown(f"HTTP {answer.status_code}")
             if self.good(answer):
                 return decoded(answer.content)
 
@@ -191,6 +197,10 @@ def reason_of(error: Exception) -> str:
         if sign in text:
             return words
     return "the connection was cut"
+
+
+def _unknown(reason: str) -> Failure:
+    return Failure(f"{reason}. It is not known whether the server has done it.", exits.AWAY)
 
 
 def _never_sent(error: requests.RequestException) -> bool:

@@ -64,7 +64,9 @@ def _one_answer(server: Server, names: list[str], last: int | None, inbox: Inbox
         for line in lines_of(answer):
             record, came = decoded(line), True
             sequence = record.get("sequence")
-            if record["type"] != "silence" and (sequence is None or last is None or sequence > last):
+            # A snapshot is what holds now, also where the storage has lost its newest changes and counts them anew.
+            new = record["type"] == "snapshot" or sequence is None or last is None or sequence > last
+            if record["type"] != "silence" and new:
                 last = last if sequence is None else sequence
                 inbox.put(record)
     except CUT:

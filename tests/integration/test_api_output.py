@@ -144,7 +144,8 @@ def test_a_live_run_is_watched_to_its_end(api: Api, tmp_path: Path) -> None:
     assert next(each for each in events if each.get("event") == "output")["data"]["data"] == "before\n"
     assert next(each for each in events if "comment" in each)
     records = api.stream(f"/runs/{run}/output.ndjson?heartbeat=1").records()
-    assert next(each for each in records if each["type"] == "beat")["position"] == 7
+    # An earlier one may tell that nothing has been read yet.
+    assert next(each for each in records if each["type"] == "beat" and each["position"])["position"] == 7
     go.touch()
     rest = list(events)
     assert [each["data"]["data"] for each in rest if each.get("event") == "output"] == ["after\n"]
@@ -169,7 +170,7 @@ def test_without_follow_it_ends_where_the_output_does(api: Api, tmp_path: Path) 
     wait_until(lambda: api.get(f"/runs/{run}")["position"])
     assert api.output(run, "?follow=false") == b"before\n"
     records = list(api.stream(f"/runs/{run}/output.ndjson?follow=0&after=7").records())
-    assert [each["type"] for each in records if each["type"] != "status"] == ["begin"]
+    assert [each["type"] for each in records if each["type"] != "status"] == ["begin", "beat"]
     go.touch()
     api.wait_end(run)
 

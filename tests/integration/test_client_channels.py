@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -73,3 +77,40 @@ def test_they_are_watched(api: Api, name: str, tmp_path: Path) -> None:
         # Although nothing changes.
         assert begun.process.wait(30) == 141
     proxy.close()
+
+
+def test_what_holds_now_is_shown_where_the_storage_counts_anew(tmp_path: Path) -> None:
+    """A storage that has lost its newest changes: what was missed is said, and then what the channels hold."""
+    records: list[list[dict[str, Any]]] = [
+        [{"type": "snapshot", "sequence": 9, "values": {"a": 1}}],
+        [{"type": "missed", "changes": None}, {"type": "snapshot", "sequence": 3, "values": {"a": 2}}],
+        [{"type": "change", "sequence": 4, "channel": "a", "value": 3}],
+    ]
+    places: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            if "/stream" not in self.path:
+                self.wfile.write(b'{"channels": [{"channel": "a", "value": 1, "sequence": 9, "time": 0}]}')
+            elif len(places) < len(records):
+                places.append(self.path.partition("after=")[2])
+                for record in records[len(places) - 1]:
+                    self.wfile.write(json.dumps(record).encode() + b"\n")
+            else:
+                time.sleep(2)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    client = Client(tmp_path, f"http://127.0.0.1:{server.server_port}", "frt_token")
+    with client.begun("channels", "--follow", "--json", "a") as begun:
+        out = begun.process.stdout
+        assert out
+        assert [json.loads(out.readline()) for _ in range(4)] == [record for each in records for record in each]
+    server.shutdown()
+    server.server_close()
+    assert places == ["", "9", "3"]

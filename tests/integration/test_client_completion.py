@@ -14,6 +14,7 @@ import pytest
 from tests.api import Api
 from tests.client import COMMAND, Client, Terminal
 from tests.serving import ROOT, free_port
+from tests.waiting import wait_until
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -42,10 +43,11 @@ def test_bash_completes(client: Client, api: Api) -> None:
     api.wait_end(run)
     assert {"run", "runs"} <= set(_completions(client, "frt", "ru"))
     assert "--detach" in _completions(client, "frt", "run", "--de")
-    assert _completions(client, "frt", "run", "coun") == ["count"]
-    assert "count" in _completions(client, "frt", "jobs", "")
-    assert _completions(client, "frt", "run", "inputs", "li") == ["limit="]
-    assert {run, "last"} <= set(_completions(client, "frt", "logs", ""))
+    # What has to be asked for is not waited for: a server that is held up for a second offers nothing.
+    wait_until(lambda: _completions(client, "frt", "run", "coun") == ["count"])
+    wait_until(lambda: "count" in _completions(client, "frt", "jobs", ""))
+    wait_until(lambda: _completions(client, "frt", "run", "inputs", "li") == ["limit="])
+    wait_until(lambda: {run, "last"} <= set(_completions(client, "frt", "logs", "")))
     assert _completions(client, "frt", "stop", "la") == ["last"]
     assert "timed" not in _completions(client, "frt", "completion", "")
 
@@ -112,7 +114,8 @@ def _loaded(script: str) -> set[str]:
 def test_fish_completes(client: Client) -> None:
     """Commands, and jobs of the server, each with what it is."""
     script = client.good("completion", "fish")
-    for line, expected in (("frt ru", "runs"), ("frt run coun", "count"), ("frt run inputs li", "limit=")):
+
+    def completes(line: str, expected: str) -> bool:
         done = subprocess.run(
             ["fish", "-c", f"{script}\ncomplete -C '{line}'"],
             env=client.environment,
@@ -122,11 +125,10 @@ def test_fish_completes(client: Client) -> None:
             check=True,
             timeout=60,
         )
-        assert expected in [found.split("\t")[0] for found in done.stdout.splitlines()], (
-            line,
-            done.stdout,
-            done.stderr,
-        )
+        return expected in [found.split("\t")[0] for found in done.stdout.splitlines()]
+
+    for line, expected in (("frt ru", "runs"), ("frt run coun", "count"), ("frt run inputs li", "limit=")):
+        wait_until(lambda line=line, expected=expected: completes(line, expected), line)  # type: ignore[misc]
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh here")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
+from typing import IO
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,10 +16,18 @@ import requests
 from app.model import new_id
 from tests.api import Api, make_token, revoke_tokens
 from tests.client import Client
+from tests.cutting import cutting
 from tests.proxy import Proxy
 from tests.serving import Server
+from tests.waiting import wait_until
 
 LINES = "".join(f"{number:0200d}\n" for number in range(300)).encode()
+
+
+def _more(out: IO[bytes]) -> bytes:
+    data = os.read(out.fileno(), 65_536)
+    assert data, "the client has ended"
+    return data
 
 
 def test_cuts_lose_nothing(api: Api, tmp_path: Path) -> None:
@@ -35,7 +41,7 @@ def test_cuts_lose_nothing(api: Api, tmp_path: Path) -> None:
         found = b""
         for turn in range(5):
             while found.count(b"\n") < 40 * (turn + 1):
-                found += os.read(out.fileno(), 65_536)
+                found += _more(out)
             proxy.cut(refuse=turn % 2 == 0)
             if turn % 2 == 0:
                 begun.wait_said("Waiting for")
@@ -63,11 +69,64 @@ def test_a_line_is_cut_in_the_midst(client: Client, api: Api, tmp_path: Path) ->
     """A proxy that cuts within records: what was not whole comes again, whole."""
     run = api.start("lines", count=3000, width=300)
     api.wait_end(run)
-    with _cutting(api, 100_003) as url:
+    with cutting(api, 100_003) as url:
         other = Client(tmp_path, url, api.token)
         for options in ([], ["-f"], ["--json"]):
             assert other("logs", *options, run).stdout == client("logs", *options, run).stdout
     assert client("logs", run).stdout == api.output(run)
+
+
+@pytest.mark.parametrize("options", [[], ["--stream", "out"], ["--stream", "err"]])
+@pytest.mark.parametrize("job", ["lines", "silent"])
+def test_an_answer_that_lacks_its_end_alone(
+    client: Client, api: Api, tmp_path: Path, job: str, options: list[str]
+) -> None:
+    """A cut between the last output and the end, and one before all output: the end is asked for."""
+    run = api.start("lines", count=3) if job == "lines" else api.start(job)
+    api.wait_end(run)
+    whole = client("logs", "--json", *options, run).stdout
+    assert whole.splitlines()[-1].startswith(b'{"type":"end"')
+    for most in {whole.index(b'{"type":"end"'), whole.index(b"\n") + 1, 0}:
+        with cutting(api, most, cuts=1) as url:
+            cut = Client(tmp_path, url, api.token)("logs", "--json", *options, run)
+            assert (cut.returncode, cut.stdout) == (0, whole)
+
+
+@pytest.mark.parametrize(("stream", "expected"), [("out", b"before\n"), ("err", b"")])
+def test_one_output_of_a_run_that_goes_on(api: Api, tmp_path: Path, stream: str, expected: bytes) -> None:
+    """An answer that was cut before it had said anything is no answer without output."""
+    go = tmp_path / "go"
+    run = api.start("waits_for", file=str(go))
+    wait_until(lambda: api.get(f"/runs/{run}")["position"])
+    begin = api.ask(f"/runs/{run}/output.ndjson?follow=false&stream={stream}").content.index(b"\n") + 1
+    with cutting(api, begin, cuts=1) as url:
+        done = Client(tmp_path, url, api.token)("logs", "--stream", stream, run)
+    assert (done.returncode, done.stdout) == (0, expected)
+    go.touch()
+    api.wait_end(run)
+
+
+def test_lines_come_as_they_are_printed_where_answers_are_not_chunked(api: Api, tmp_path: Path) -> None:
+    """A proxy that passes bytes on until the connection ends holds no line back."""
+    go = tmp_path / "go"
+    run = api.start("waits_for", file=str(go))
+    with cutting(api, 10**9) as url, Client(tmp_path, url, api.token).begun("logs", "-f", run) as begun:
+        out = begun.process.stdout
+        assert out
+        assert _more(out) == b"before\n"
+        go.touch()
+        assert begun.end()[:2] == (0, b"after\n")
+
+
+def test_a_storage_that_has_lost_the_end_for_a_moment(api: Api, tmp_path: Path) -> None:
+    """It knows no such place yet, and then it does: no line is missing, none comes twice. For ever it is not asked."""
+    run = api.start("lines", count=3000, width=300)
+    api.wait_end(run)
+    with cutting(api, 200_000, cuts=1, unknown=1) as url:
+        done = Client(tmp_path, url, api.token)("logs", "-f", run)
+    assert (done.returncode, done.stdout) == (0, api.output(run))
+    with cutting(api, 200_000, cuts=1, unknown=100) as url:
+        Client(tmp_path, url, api.token).wrong(2, "a position from", "logs", "-f", run)
 
 
 @pytest.mark.usefixtures("valkey_url")
@@ -81,7 +140,7 @@ def test_a_restart_of_the_server_in_mid_run(start_server: Callable[..., Server],
         found = b""
         for number in (signal.SIGKILL, signal.SIGTERM):
             while not found.endswith(b"\n") or found.count(b"\n") < (30 if number == signal.SIGKILL else 120):
-                found += os.read(out.fileno(), 65_536)
+                found += _more(out)
             os.kill(server.worker, number)
         rest = out.read()
         assert begun.process.wait(60) == 0
@@ -115,9 +174,13 @@ def test_a_token_that_is_revoked_in_mid_run(server: Server, person: requests.Ses
     go = tmp_path / "go"
     with client.begun("run", "waits_for", f"file={go}") as begun:
         begun.wait_said("Run ")
+        out = begun.process.stdout
+        assert out
+        # Else the client may not have asked for the output yet.
+        assert os.read(out.fileno(), 100) == b"before\n"
         revoke_tokens(server.url, person, name)
-        code, out, said = begun.end()
-    assert (code, out) == (77, b"before\n")
+        code, rest, said = begun.end()
+    assert (code, rest) == (77, b"")
     assert b"does not take this token" in said
     run = re.findall(rb"Run (\S+)", said)[0].decode()
     assert api.get(f"/runs/{run}")["status"] == "running"
@@ -130,48 +193,8 @@ def test_a_proxy_that_says_come_again(api: Api, tmp_path: Path, after: str) -> N
     """502 and 503 are waited out, whatever Retry-After says."""
     run = api.start("lines", count=3)
     api.wait_end(run)
-    with _cutting(api, 10**9, refusals=4, retry_after=after) as url:
+    with cutting(api, 10**9, refusals=4, retry_after=after) as url:
         client = Client(tmp_path, url, api.token)
         done = client("logs", "-f", "--patience", "30", run)
     assert (done.returncode, done.stdout) == (0, b"0\n1\n2\n")
     assert b"Waiting for" in done.stderr
-
-
-@contextmanager
-def _cutting(api: Api, most: int, *, refusals: int = 0, retry_after: str = "") -> Iterator[str]:
-    """A proxy that cuts each answer off after so many bytes, and first refuses some requests."""
-    left = [refusals]
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if left[0]:
-                left[0] -= 1
-                self.send_response(502 + left[0] % 2)
-                if retry_after:
-                    self.send_header("Retry-After", retry_after)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            answer = requests.get(api.home + self.path, headers=api.headers, stream=True, timeout=60)
-            self.send_response(answer.status_code)
-            self.send_header("Content-Type", answer.headers["Content-Type"])
-            self.end_headers()
-            # Until the connection ends: whether it is whole nobody can tell but by what it says.
-            left_of_it = most
-            for piece in answer.iter_content(8192):
-                self.wfile.write(piece[:left_of_it])
-                left_of_it -= len(piece)
-                if left_of_it <= 0:
-                    break
-            answer.close()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=proxy.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{proxy.server_port}"
-    finally:
-        proxy.shutdown()
-        proxy.server_close()

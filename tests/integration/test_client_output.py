@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -94,6 +95,12 @@ def test_nobody_reads(client: Client, api: Api) -> None:
         begun.process.stdout.close()
         assert begun.process.wait(30) == 141
     api.stop(client.json("runs", "last")[0]["id"])
+    reader, writer = os.pipe()
+    os.close(reader)
+    with client.begun("completion", "bash", stdout=writer) as begun:
+        os.close(writer)
+        code, _, said = begun.end()
+        assert (code, said) == (141, b"")
     command = "python -m app jobs | head -1; python -m app runs --all --json | true"
     done = subprocess.run(
         ["bash", "-c", command.replace("python", f"{sys.executable} -P")],

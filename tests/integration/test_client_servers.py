@@ -76,9 +76,19 @@ def test_what_is_no_api(tmp_path: Path, said: bytes) -> None:
     assert (done.stdout, done.stderr.count(b"\n"), b"Traceback" in done.stderr) == (b"", 1, False)
 
 
+@pytest.mark.parametrize("status", [502, 504])
+def test_what_may_have_been_done_is_not_asked_twice(tmp_path: Path, status: int) -> None:
+    """A proxy that got no answer from the server does not know either: a channel is not set again."""
+    asked: list[bytes] = []
+    with _saying(b"HTTP/1.1 %d Bad\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % status, asked) as url:
+        said = Client(tmp_path, url, "frt_token").wrong(69, "It is not known whether", "channels", "a=1")
+    assert str(status) in said
+    assert [line.split()[0] for line in asked] == [b"PATCH"]
+
+
 @contextmanager
-def _saying(answer: bytes) -> Iterator[str]:
-    """A server that says the same to everybody."""
+def _saying(answer: bytes, asked: list[bytes] | None = None) -> Iterator[str]:
+    """A server that says the same to everybody, and keeps what it is `asked`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -86,7 +96,9 @@ def _saying(answer: bytes) -> Iterator[str]:
                 while True:
                     taken, _ = listener.accept()
                     with taken:
-                        taken.recv(65_536)
+                        request = taken.recv(65_536)
+                        if asked is not None:
+                            asked.append(request)
                         taken.sendall(answer)
 
         Thread(target=serve, daemon=True).start()
