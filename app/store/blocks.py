@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import zstandard
@@ -50,8 +50,12 @@ class Block:
 
 
 def pack(records: Sequence[Record]) -> bytes:
-    """The records as bytes with a checksum; takes milliseconds for each MiB, so not for the hub."""
-    return zstandard.ZstdCompressor(level=1, write_checksum=True).compress(_ENCODER.encode(records))
+    """The records as bytes with a checksum; takes milliseconds for each MiB, so not for the hub.
+
+    What notes tell of a run is left out: it was news.
+    """
+    kept = [replace(record, changes=None) if record.changes else record for record in records]
+    return zstandard.ZstdCompressor(level=1, write_checksum=True).compress(_ENCODER.encode(kept))
 
 
 def unpack(block: Block, data: bytes) -> list[Record]:

@@ -89,7 +89,23 @@ def connect(
         )
     except ValueError as error:
         raise ConfigError(f"REDIS_URL: {error}") from None
-    return redis.Redis(connection_pool=pool)
+    return _Client(connection_pool=pool)
+
+
+class _Client(redis.Redis):
+    """redis' own, without what it measures around each command, which takes as long as the command."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send a command and give its answer; once more, on a new connection, where the server has closed the old."""
+        connection: Any = self.connection_pool.get_connection()
+        client: Any = self
+        try:
+            return connection.retry.call_with_retry(
+                lambda: client._send_command_parse_response(connection, args[0], *args, **options),
+                lambda _error: connection.disconnect(),
+            )
+        finally:
+            self.connection_pool.release(connection)
 
 
 class Breaker:
@@ -131,11 +147,20 @@ class Breaker:
 
 
 class WaitingPool(redis.ConnectionPool):
-    """A pool where one waits for a free connection; redis' own, which does so too, would wait with the whole hub."""
+    """A pool where one waits for a free connection; redis' own, which does so too, would wait with the whole hub.
+
+    The one used last is taken first, and as it is: whether the server has closed it meanwhile is found by using it.
+    """
 
     def __init__(self, permits: Permits, breaker: Breaker | None = None, **options: Any) -> None:
+        self._kept: list[Any] = []
         super().__init__(**options)
         self._permits, self._breaker = permits, breaker
+
+    def reset(self) -> None:
+        """As the base's, which calls it in a forked process, too."""
+        self._kept = []
+        super().reset()
 
     def get_connection(self, *args: Any, **options: Any) -> Any:
         """A connection, as soon as there is one; one that fails is released by the base."""
@@ -147,12 +172,18 @@ class WaitingPool(redis.ConnectionPool):
             except redis.exceptions.ConnectionError:
                 self._permits.release()
                 raise
+        self._checkpid()
+        with contextlib.suppress(IndexError):
+            return self._kept.pop()
         return super().get_connection(*args, **options)
 
     def release(self, connection: Any) -> None:
         """Give a connection back; redis has closed it where it failed."""
         reached = connection.is_connected
-        super().release(connection)
+        if reached and connection.pid == self.pid:
+            self._kept.append(connection)
+        else:
+            super().release(connection)
         if self._breaker is not None:
             self._breaker.note(reached=reached)
         self._permits.release()

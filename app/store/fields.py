@@ -36,6 +36,28 @@ def run_of(run_id: str, fields: Mapping[bytes, bytes]) -> Run | None:
     if not fields:
         return None
     found = {name.decode(): value.decode() for name, value in fields.items()}
+    return Run(
+        id=run_id,
+        job=found["job"],
+        title=found["title"],
+        user=User(*json.loads(found["user"])),
+        created=float(found["created"]),
+        executor=found["executor"],
+        params=json.loads(found["params"]),
+        queue=found.get("queue", ""),
+        job_limit=int(found.get("job_limit", 0)),
+        user_limit=int(found.get("user_limit", 0)),
+        **_changing(found),
+    )
+
+
+def changes_of(fields: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """What a note tells of a run, for `dataclasses.replace`; nothing where it tells nothing."""
+    return _changing({name.decode(): value.decode() for name, value in fields.items()}) if b"status" in fields else {}
+
+
+def _changing(found: Mapping[str, str]) -> dict[str, Any]:
+    """The values of what app/store/note_scripts.py names as CHANGING."""
 
     def number(name: str) -> float | None:
         return float(found[name]) if found.get(name) else None
@@ -46,28 +68,18 @@ def run_of(run_id: str, fields: Mapping[bytes, bytes]) -> Run | None:
     # In a list, as the store cannot tell no text from an empty one.
     asked = loaded("asks")
     code, progress = number("exit_code"), loaded("progress")
-    return Run(
-        id=run_id,
-        job=found["job"],
-        title=found["title"],
-        user=User(*json.loads(found["user"])),
-        status=Status(found["status"]),
-        created=float(found["created"]),
-        executor=found["executor"],
-        params=json.loads(found["params"]),
-        started=number("started"),
-        ended=number("ended"),
-        exit_code=None if code is None else int(code),
-        message=found["message"],
-        progress=tuple(progress) if progress else None,
-        position=int(found["position"]),
-        epoch=int(found["epoch"]),
-        node=found["node"],
-        omitted=int(found.get("omitted", 0)),
-        stage=loaded("stage"),
-        signal=found.get("signal", ""),
-        queue=found.get("queue", ""),
-        job_limit=int(found.get("job_limit", 0)),
-        user_limit=int(found.get("user_limit", 0)),
-        asks=asked[0] if asked and not found.get("ended") else None,
-    )
+    return {
+        "status": Status(found["status"]),
+        "started": number("started"),
+        "ended": number("ended"),
+        "exit_code": None if code is None else int(code),
+        "message": found["message"],
+        "progress": tuple(progress) if progress else None,
+        "position": int(found["position"]),
+        "epoch": int(found["epoch"]),
+        "node": found["node"],
+        "omitted": int(found.get("omitted", 0)),
+        "stage": loaded("stage"),
+        "signal": found.get("signal", ""),
+        "asks": asked[0] if asked and not found.get("ended") else None,
+    }

@@ -50,14 +50,22 @@ class Lane:
         Raises: what redis raises where the connection fails.
         """
         with self._permits:
-            if self._idle:
+            kept = self._kept()
+            if kept is not None:
                 try:
-                    return self._batch(self._idle.pop(), commands)
+                    return self._batch(kept, commands)
                 except Lost:
                     # The server has closed it meanwhile, and then the others too.
-                    while self._idle:
-                        self._drop(self._idle.pop())
+                    while (other := self._kept()) is not None:
+                        self._drop(other)
             return self._batch(self._pool.get_connection(), commands)
+
+    def _kept(self) -> Any:
+        try:
+            # In one step: on threads others take from here at the same time.
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def _batch(self, connection: Any, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         try:

@@ -11,6 +11,7 @@ from app.errors import Fenced, StoreUnavailable
 from app.model import Kind, Record, Stream
 from app.stack import Stack
 from app.store.connection import connect, store_errors
+from app.store.fields import changes_of
 from app.store.lane import Lane, LaneScript, SharedLane
 from app.store.scripts import ALWAYS, APPEND, OMIT
 
@@ -43,7 +44,8 @@ class Log:
         self._append, self._omit = LaneScript(self._lane, APPEND), LaneScript(self._lane, OMIT)
         self._append_little = LaneScript(SharedLane(self._lane, stack), APPEND)
         self._wake_key = f"wake:{node}"
-        self._woken: bytes | str = "$"
+        # Whatever this node, whose own key it is, was woken by last; at first the beginning: none may be missed.
+        self._woken: bytes | str = "0-0"
         self._appended: Callable[[str, Sequence[Record]], object] = lambda _run_id, _records: None
 
     def on_append(self, function: Callable[[str, Sequence[Record]], object]) -> None:
@@ -144,7 +146,8 @@ def _record(entry_id: bytes, pairs: list[bytes]) -> Record:
     fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
     kind = fields.get(b"k")
     if kind is not None:
-        return Record(position, sequence, Kind(kind.decode()), omitted=int(fields.get(b"o", 0)))
+        omitted = int(fields.get(b"o", 0))
+        return Record(position, sequence, Kind(kind.decode()), omitted=omitted, changes=changes_of(fields))
     return Record(
         position,
         data=fields[b"d"],

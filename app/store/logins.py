@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from app.store.connection import store_errors
+from app.store.taking import taken_out
 
 LOGIN_SECONDS = 600
 
@@ -26,6 +27,7 @@ class Logins:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._out = taken_out(client)
 
     def begin(self, state: str, verifier: str, target: str) -> None:
         """Keep a login for ten minutes."""
@@ -34,8 +36,7 @@ class Logins:
 
     def take(self, state: str) -> Login | None:
         """The login of this `state`, to the first who asks; None to everybody else."""
-        with store_errors():
-            data = self._client.getdel(_key(state))
+        data = self._out(_key(state))
         return None if data is None else msgspec.json.decode(data, type=Login)
 
 

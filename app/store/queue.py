@@ -48,7 +48,7 @@ class Queue:
         self._present, self._absent = client.register_script(PRESENT), client.register_script(ABSENT)
         self._takers, self._turns = client.register_script(TAKERS), client.register_script(TURNS)
         self._tidy = client.register_script(TIDY)
-        # Claims whose answers did not come: asked again, they answer the same run.
+        # Claims whose answers did not come: asked again, they answer the same run, unless that has ended meanwhile.
         self._unanswered: dict[str, list[str]] = {}
 
     def on_change(self, function: Callable[[str], object]) -> None:
@@ -68,13 +68,25 @@ class Queue:
         """
         waiting = self._unanswered.setdefault(queue, [])
         claim = waiting.pop() if waiting else new_id()
-        lasting = int(LEASE_SECONDS * 1000)
         try:
-            with store_errors():
-                found = self._take(keys=[], args=[queue, node, claim, lasting, CLAIM_SECONDS, time.time()])
+            return self._claim(queue, node, claim, anew=True)
         except BaseException:
             waiting.append(claim)
             raise
+
+    def unanswered(self, queue: str, node: str) -> list[Run]:
+        """The runs that this node has claimed without hearing of it, since answers were lost; it claims no other."""
+        waiting, found = self._unanswered.get(queue, []), list[Run]()
+        while waiting:
+            run = self._claim(queue, node, waiting[-1], anew=False)
+            waiting.pop()
+            found += [run] if run is not None else []
+        return found
+
+    def _claim(self, queue: str, node: str, claim: str, *, anew: bool) -> Run | None:
+        times = [int(LEASE_SECONDS * 1000), CLAIM_SECONDS, time.time()]
+        with store_errors():
+            found = self._take(keys=[], args=[queue, node, claim, *times, int(anew)])
         if not found:
             return None
         run_id, values = found[0].decode(), found[1]

@@ -9,6 +9,8 @@ the names of these; `takers:<queue>`, nodes by the time until which they are up;
 
 from __future__ import annotations
 
+from app.store.note_scripts import NOTE
+
 # Before a script: it may write where the store is full (Redis 7). Only for what is small and ends or stops a run.
 ALWAYS = "#!lua flags=allow-oom"
 # The same for one that a full store refuses as a whole, before its first write.
@@ -45,16 +47,6 @@ local function first(queue)
     end
     from, size = from + size, 500
   end
-end
-"""
-
-NOTE = """
-local function note(run, log)
-  local position = redis.call('HGET', run, 'position')
-  -- A note says no more than that there is news: a newer one takes its place, so that progress alone is bounded.
-  local last = redis.call('XREVRANGE', log, '+', position .. '-1', 'COUNT', 1)[1]
-  if last then redis.call('XDEL', log, last[1]) end
-  redis.call('XADD', log, position .. '-*', 'k', 'status')
 end
 """
 
@@ -117,15 +109,19 @@ end
 )
 
 # ARGV queue, node, claim, lease's milliseconds, claim's seconds, time. Answers the id and the fields of the run that is
-# claimed, or nothing. A claim that is asked again answers what it has got.
+# claimed, or nothing. A claim that is asked again answers what it has got, as long as that has not ended.
 TAKE = (
     WHOLE
     + PARTS
     + """
 local queue, claim = ARGV[1], 'claim:' .. ARGV[3]
 local id = redis.call('GET', claim)
-if id then return {id, redis.call('HGETALL', 'run:' .. id)} end
-id = first(queue)
+-- Unless others have called it lost meanwhile: then somebody may have started it again.
+local known = id and redis.call('HMGET', 'run:' .. id, 'status', 'ended') or {}
+if known[1] and not known[2] then
+  return {id, redis.call('HGETALL', 'run:' .. id)}
+end
+id = ARGV[7] == '1' and first(queue)
 if not id then return false end
 local key = 'run:' .. id
 local run = redis.call('HMGET', key, 'job', 'user', 'epoch')

@@ -7,19 +7,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.errors import TooMany
-from app.model import Run, Status
+from app.errors import LoginRequired, TooMany
+from app.model import Admission, Run, Status
 from app.store.connection import store_errors
-from app.store.fields import fields_of, flat, run_of, texts
+from app.store.fields import changes_of, fields_of, flat, run_of, texts
 from app.store.log import log_key
 from app.store.queue import LEASE_SECONDS, Queue
 from app.store.scripts import ALWAYS, CHANGE, CREATE, FINISH, LOSE, RESTORE, STOP
 
-__all__ = ["LEASE_SECONDS", "LIVE", "Bounds", "Runs"]
+__all__ = ["LEASE_SECONDS", "LIVE", "Bounds", "Forgotten", "Runs"]
 
 KEY_SECONDS = 86_400
 LIVE = "runs:live"
 ANY = 1_000_000_000
+# What scripts answer where they do nothing of what was asked.
+REFUSED = -1
+
+
+class Forgotten(Exception):
+    """The store has less of a run's output than was stored: it was killed before it had written that to its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +100,19 @@ class Runs(Queue):
         with store_errors():
             return self._told(run_id, script(keys=keys, args=[f",{','.join(allowed)},", *flat(texts(values))]))
 
-    def finish(self, run_id: str, epoch: int | None, status: Status, **values: Any) -> bool:
-        """Give the run its final status; False where it has one, or another epoch."""
-        return self._end(self._finish, run_id, "" if epoch is None else epoch, status, values)
+    def finish(
+        self, run_id: str, epoch: int | None, status: Status, *, whole: int | None = None, **values: Any
+    ) -> bool:
+        """Give the run its final status; False where it has one, or another epoch.
+
+        Raises: Forgotten where its output does not end at byte `whole`.
+        """
+        return self._end(self._finish, run_id, ("" if epoch is None else epoch, whole), status, values)
+
+    def give_up_claims(self, queue: str, node: str, message: str) -> None:
+        """End the runs that this node has claimed without hearing of it, and that will not begin here."""
+        for run in self.unanswered(queue, node):
+            self.finish(run.id, run.epoch, Status.STOPPED, message=message)
 
     def withdraw(self, run: Run, key: str | None, message: str) -> None:
         """End a run that never began, if it is stored at all; its `key` may start another."""
@@ -109,29 +125,41 @@ class Runs(Queue):
 
     def lose(self, run_id: str, **values: Any) -> bool:
         """Call the run lost, unless it has its final status or a lease."""
-        return self._end(self._lose, run_id, "", Status.LOST, values)
+        return self._end(self._lose, run_id, ("", None), Status.LOST, values)
 
-    def _end(self, script: Any, run_id: str, epoch: int | str, status: Status, values: dict[str, Any]) -> bool:
-        fields = texts({"status": status, "ended": time.time(), **values})
+    def _end(
+        self, script: Any, run_id: str, of: tuple[int | str, int | None], status: Status, values: dict[str, Any]
+    ) -> bool:
+        fields, (epoch, whole) = texts({"status": status, "ended": time.time(), **values}), of
         with store_errors():
-            return self._told(run_id, script(keys=_keys(run_id), args=[epoch, run_id, *flat(fields)]))
+            done = script(keys=_keys(run_id), args=[epoch, run_id, "" if whole is None else whole, *flat(fields)])
+        if done == REFUSED:
+            raise Forgotten
+        return self._told(run_id, done)
 
-    def ask_to_stop(self, run_id: str) -> bool:
+    def ask_to_stop(self, run_id: str, admission: Admission | None = None) -> dict[str, Any]:
         """End a run that waits; have a live one `stopping`: who supervises it sees that, even where the store is full.
 
-        False where nothing changed.
+        Answers what changes of a run as it is now, or nothing where nothing did. With an `admission` it is asked for
+        in the same step.
+
+        Raises: LoginRequired where that is no more.
         """
-        return self._ask(run_id, kill=False)
+        return self._ask(run_id, admission, kill=False)
 
-    def ask_to_kill(self, run_id: str) -> bool:
+    def ask_to_kill(self, run_id: str, admission: Admission | None = None) -> dict[str, Any]:
         """As ask_to_stop, and what supervises the run has no more patience with it."""
-        return self._ask(run_id, kill=True)
+        return self._ask(run_id, admission, kill=True)
 
-    def _ask(self, run_id: str, *, kill: bool) -> bool:
+    def _ask(self, run_id: str, admission: Admission | None, *, kill: bool) -> dict[str, Any]:
         ended = texts({"status": Status.STOPPED, "ended": time.time()})
+        key, seconds = ([admission.key], admission.seconds) if admission else ([], 0)
         with store_errors():
-            done = self._stop(keys=_keys(run_id), args=[run_id, int(kill), *flat(ended)])
-        return self._told(run_id, done)
+            told = self._stop(keys=_keys(run_id) + key, args=[run_id, int(kill), seconds, *flat(ended)])
+        if told == REFUSED:
+            raise LoginRequired("Please log in.")
+        self._told(run_id, len(told))
+        return changes_of(dict(zip(told[::2], told[1::2], strict=True)))
 
     def asked_to_end(self, run_ids: Sequence[str]) -> tuple[list[str], list[str]]:
         """Those of these live runs that somebody asked to stop, and those of them that shall be killed now."""
@@ -139,11 +167,14 @@ class Runs(Queue):
             pipeline = self._client.pipeline(transaction=False)
             for run_id in run_ids:
                 # A store that has forgotten the run has forgotten its signs with it.
-                pipeline.exists(f"run:{run_id}").exists(_go(run_id)).exists(_mercy(run_id))
+                name = f"run:{run_id}"
+                pipeline.exists(name).exists(_go(run_id)).exists(_mercy(run_id)).hexists(name, "ended")
             answers = pipeline.execute()
-        known = list(zip(run_ids, answers[::3], answers[1::3], answers[2::3], strict=True))
-        stop = [run_id for run_id, exists, go, _ in known if exists and not go]
-        return stop, [run_id for run_id, exists, _, mercy in known if exists and not mercy]
+        known = list(zip(run_ids, *(answers[each::4] for each in range(4)), strict=True))
+        stop = [run_id for run_id, exists, go, _, _ in known if exists and not go]
+        # One that has its end already, as others have called it lost, may clean up.
+        kill = [run_id for run_id, exists, _, mercy, ended in known if exists and not mercy and not ended]
+        return stop, kill
 
     def renew(self, runs: Sequence[Run]) -> list[Run]:
         """Make the leases of these runs last their whole time again; answers the runs that have ended elsewhere."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.store.queue_scripts import ALWAYS, NOTE, PARTS, WHOLE
+from app.store.note_scripts import NOTE
+from app.store.queue_scripts import ALWAYS, PARTS, WHOLE
 
 __all__ = ["ALWAYS", "APPEND", "CHANGE", "CREATE", "FINISH", "LOSE", "OMIT", "RESTORE", "STOP"]
 
@@ -111,9 +112,10 @@ local function finish(epoch, id, from)
   local run = redis.call('HMGET', KEYS[1], 'epoch', 'position', 'ended', 'queue', 'job', 'user')
   if not run[1] or run[3] or (epoch ~= '' and run[1] ~= epoch) then return 0 end
   redis.call('HSET', KEYS[1], unpack(ARGV, from))
-  redis.call('XADD', KEYS[2], run[2] .. '-*', 'k', 'end')
+  redis.call('XADD', KEYS[2], run[2] .. '-*', 'k', 'end', unpack(news(KEYS[1])))
   redis.call('ZREM', KEYS[3], id)
-  redis.call('DEL', KEYS[4], KEYS[5], KEYS[6])
+  -- With what was typed for it and never read.
+  redis.call('DEL', KEYS[4], KEYS[5], KEYS[6], KEYS[1] .. ':typed')
   -- For app/retention.py: by its end, what is to be archived, and what is to be deleted one day.
   local ended = redis.call('HGET', KEYS[1], 'ended')
   redis.call('ZADD', 'runs:ended', ended, id)
@@ -130,34 +132,46 @@ end
 """
 )
 
-# KEYS as END; ARGV epoch ('' for any), id, then fields and values to set. Answers 1 for the winner.
-FINISH = END + "return finish(ARGV[1], ARGV[2], 3)"
+# KEYS as END; ARGV epoch ('' for any), id, where its output has to end ('' for anywhere), then fields and values.
+# Answers 1 for the winner, -1 where the output ends elsewhere.
+FINISH = (
+    END
+    + """
+local run = redis.call('HMGET', KEYS[1], 'epoch', 'position', 'ended')
+if ARGV[3] ~= '' and run[1] == ARGV[1] and not run[3] and run[2] ~= ARGV[3] then return -1 end
+return finish(ARGV[1], ARGV[2], 4)
+"""
+)
 
-# As FINISH, where the run has no lease now.
+# As FINISH, where the run has no lease now, and wherever its output ends.
 LOSE = (
     END
     + """
 if redis.call('EXISTS', KEYS[6]) == 1 then return 0 end
-return finish(ARGV[1], ARGV[2], 3)
+return finish(ARGV[1], ARGV[2], 4)
 """
 )
 
-# KEYS as END; ARGV id, 1 where it is to be killed, then fields and values of a run that is stopped before it began.
+# KEYS as END, and what admits the caller, or nothing; ARGV id, 1 where it is to be killed, the seconds that the latter
+# lasts from now on, then fields and values of a run that is stopped before it began.
 # Whoever supervises the run sees that its go, or its mercy too, is no more, and is told by the channel `stops` at once.
-# Answers 1 where something changed.
+# Answers -1 where the caller is not admitted, else what changed as a note tells it: nothing where nothing did.
 STOP = (
     END
     + """
+if KEYS[7] and redis.call('EXPIRE', KEYS[7], ARGV[3]) == 0 then return -1 end
 local run = redis.call('HMGET', KEYS[1], 'status', 'queue', 'ended')
-if not run[1] or run[3] then return 0 end
-if run[1] == 'queued' and run[2] and run[2] ~= '' then return finish('', ARGV[1], 3) end
+if not run[1] or run[3] then return {} end
+if run[1] == 'queued' and run[2] and run[2] ~= '' then
+  return finish('', ARGV[1], 4) == 1 and news(KEYS[1]) or {}
+end
 redis.call('DEL', KEYS[4])
 if ARGV[2] == '1' then redis.call('DEL', KEYS[5]) end
 redis.call('PUBLISH', 'stops', ARGV[1] .. (ARGV[2] == '1' and ' kill' or ' stop'))
-if run[1] == 'stopping' then return 0 end
+if run[1] == 'stopping' then return {} end
 redis.call('HSET', KEYS[1], 'status', 'stopping')
 note(KEYS[1], KEYS[2])
-return 1
+return news(KEYS[1])
 """
 )
 

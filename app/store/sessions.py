@@ -16,6 +16,7 @@ from flask_session.redis.redis import RedisSession
 
 from app.config import Settings
 from app.errors import StoreUnavailable
+from app.model import Admission
 from app.store.connection import store_errors
 from app.store.logins import Logins
 
@@ -128,6 +129,18 @@ class SafeRedisSessionInterface(RedisSessionInterface):  # type: ignore[misc]  #
             self.client.delete(self._get_store_id(session.sid))
         dict.clear(session)
         session.modified = True
+
+    def admission(self, key: str) -> Admission:
+        """What lets in whoever has the session with this key."""
+        return Admission(PREFIX + key, self._seconds)
+
+    def renew(self, admission: Admission) -> bool:
+        """Does its session live? Then it lasts its whole time again.
+
+        Raises: StoreUnavailable.
+        """
+        with store_errors():
+            return bool(self.client.expire(admission.key, admission.seconds))
 
     def alive(self, keys: Collection[str]) -> set[str]:
         """Those of these session keys whose session still lives; asking does not make it last longer.

@@ -12,8 +12,9 @@ from typing import Any
 from cryptography.fernet import InvalidToken, MultiFernet
 from redis.lock import Lock
 
-from app.model import Token
+from app.model import Token, new_id
 from app.store.connection import store_errors
+from app.store.taking import taken_out
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class TokenStore:
 
     def __init__(self, client: Any, fernet: MultiFernet) -> None:
         self._client, self._fernet = client, fernet
+        self._out = taken_out(client)
 
     def load(self, user_id: str) -> Token | None:
         """The user's tokens; a record that none of our keys opens, or that makes no sense, counts as none."""
@@ -45,9 +47,13 @@ class TokenStore:
         sealed = self._seal(user_id, token)
 
         def swap(pipe: Any) -> bool:
-            found = pipe.get(_key(user_id))
+            sealed_before = pipe.get(_key(user_id))
             pipe.multi()
-            if found is None or self._open(user_id, found) != before:
+            found = None if sealed_before is None else self._open(user_id, sealed_before)
+            if found == token:
+                # It was stored, and only the answer was lost.
+                return True
+            if found is None or found != before:
                 return False
             pipe.set(_key(user_id), sealed, ex=_seconds(token))
             return True
@@ -58,17 +64,19 @@ class TokenStore:
 
     def delete(self, user_id: str) -> Token | None:
         """Delete the record; what was in it."""
-        with store_errors():
-            sealed, _ = self._client.pipeline().get(_key(user_id)).delete(_key(user_id)).execute()
+        sealed = self._out(_key(user_id))
         return None if sealed is None else self._open(user_id, sealed)
 
     def claim(self, user_id: str, seconds: float) -> Callable[[], None] | None:
         """The right of one node to refresh, for `seconds` at most; a call gives it back. None: another node has it."""
         # Its token is kept in the lock itself: greenlets of one thread would share what is thread-local.
-        lock = Lock(self._client, f"token-lock:{user_id}", timeout=seconds, thread_local=False)
+        name, token = f"token-lock:{user_id}", new_id()
+        lock = Lock(self._client, name, timeout=seconds, thread_local=False)
         with store_errors():
-            if not lock.acquire(blocking=False):
+            # Where the answer was lost and it was asked for again, it may be this node's own.
+            if not lock.acquire(blocking=False, token=token) and self._client.get(name) != token.encode():
                 return None
+        lock.local.token = token.encode()
 
         def release() -> None:
             try:
