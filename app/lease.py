@@ -37,6 +37,9 @@ class Holder(Protocol):
     def stop(self, run_id: str) -> None:
         """Ask a run to stop."""
 
+    def kill(self, run_id: str) -> None:
+        """End a run without more patience, where that can be."""
+
 
 class Leases:
     """The leases of a node's runs, and the watch over all others."""
@@ -72,17 +75,23 @@ class Leases:
         Raises: StoreUnavailable.
         """
         held = self._holder.held()
-        for run in self._runs.renew(held) if held else []:
+        ended = self._runs.renew(held) if held else []
+        # One that ended here meanwhile is none of them.
+        still = {run.id for run in self._holder.held()} if ended else set()
+        for run in (run for run in ended if run.id in still):
             logger.warning("run %s of job %s has ended elsewhere: it is asked to stop", run.id, run.job)
             self._holder.stop(run.id)
 
     def obey(self) -> None:
-        """Pass on to this node's runs that somebody pressed Stop at another node.
+        """Pass on to this node's runs that somebody pressed Stop, or Kill now, at another node.
 
         Raises: StoreUnavailable.
         """
         held = self._holder.held()
-        for run_id in self._runs.asked_to_end([run.id for run in held])[0] if held else []:
+        stop, kill = self._runs.asked_to_end([run.id for run in held]) if held else ([], [])
+        for run_id in kill:
+            self._holder.kill(run_id)
+        for run_id in stop:
             self._holder.stop(run_id)
 
     def tidy(self) -> None:

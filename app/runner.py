@@ -25,7 +25,8 @@ from app.sandbox import Room, Sandbox
 from app.stack import SWITCH_SECONDS, ThreadingStack
 from app.store.connection import connect
 from app.store.runs import Runs
-from app.supervise import Command, SpawnFailed, Supervisor, make_supervisor
+from app.supervise import STOPPED, Command, SpawnFailed, Supervisor, make_supervisor
+from app.threads import start_thread
 from app.typed import JOB, QUEUE
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ PRESENT_SECONDS = 5.0
 RETRY_SECONDS = 0.5
 TEMPLATE_SECONDS = 0.5
 POLL_SECONDS = 0.02
+JOIN_SECONDS = 2.0
 
 
 class Runner:
@@ -43,7 +45,10 @@ class Runner:
     def __init__(self, settings: Settings, ready: int | None = None, alive: Path | None = None) -> None:
         self._settings, self._ready, self._alive = settings, ready, alive
         self._node = new_id()
+        # Set by the main thread alone: a signal's handler that did would wait for the thread that it interrupts.
         self._stopping = threading.Event()
+        self._told_to_stop = False
+        self._presence: threading.Thread
         logs.always(node=self._node)
         # The bell and the turn; and presence, beside them.
         self._runs = Runs(connect(settings, ThreadingStack(), connections=2))
@@ -57,16 +62,18 @@ class Runner:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
         threading.Thread(target=self._keep_template, daemon=True, name="template").start()
-        threading.Thread(target=self._be_present, daemon=True, name="presence").start()
+        self._presence = threading.Thread(target=self._be_present, daemon=True, name="presence")
+        self._presence.start()
         self._tell_level()
-        while not self._stopping.is_set():
+        while not self._told_to_stop:
             try:
                 self._take()
             except StoreUnavailable:
-                self._stopping.wait(RETRY_SECONDS)
+                time.sleep(RETRY_SECONDS)
             except Exception:
                 logger.exception("the runner could not take a run, and goes on")
-                self._stopping.wait(RETRY_SECONDS)
+                time.sleep(RETRY_SECONDS)
+        self._stopping.set()
         self._end()
 
     def _tell_level(self) -> None:
@@ -76,18 +83,18 @@ class Runner:
         logger.log(level, "%s", sandbox.report)
 
     def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
-        self._stopping.set()
+        self._told_to_stop = True
 
     def _take(self) -> None:
         if len(self._supervisor.held()) >= self._settings.runner_runs:
-            self._stopping.wait(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
             return
         run = self._runs.take(QUEUE, self._node)
         if run is None:
             self._runs.bell(QUEUE, BELL_SECONDS)
             return
         begun = threading.Event()
-        threading.Thread(target=self._supervise, args=(run, begun), daemon=True, name=f"run-{run.job}").start()
+        start_thread(self._supervise, run, begun, name=f"run-{run.job}")
         # Until it is held, so that nobody counts it out.
         begun.wait()
 
@@ -114,20 +121,32 @@ class Runner:
                 if not complained:
                     logger.error("%s", error)  # noqa: TRY400 - a sentence for people, which says it all
                 complained = True
+            except Exception:
+                logger.exception("a template could not be prepared, and is again")
             self._stopping.wait(TEMPLATE_SECONDS)
 
     def _be_present(self) -> None:
         while not self._stopping.is_set():
-            with contextlib.suppress(StoreUnavailable):
+            try:
                 self._runs.present(QUEUE, self._node, str(self._sandbox.result().level))
+            except StoreUnavailable:
+                # Whoever renews leases tells of it.
+                pass
+            except Exception:
+                # Without it this runner would be taken for gone.
+                logger.exception("the runner cannot say that it is up, and tries again")
             if self._alive is not None:
                 with contextlib.suppress(OSError):
                     self._alive.touch()
             self._stopping.wait(PRESENT_SECONDS)
 
     def _end(self) -> None:
+        # What it says last must not come after this.
+        self._presence.join(JOIN_SECONDS)
         with contextlib.suppress(RealtimeError):
             self._runs.absent(QUEUE, self._node)
+            # Else those runs' leases run out.
+            self._runs.give_up_claims(QUEUE, self._node, STOPPED)
         held = len(self._supervisor.held())
         if held:
             logger.info("the runner takes no more runs and waits for %d", held)

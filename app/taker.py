@@ -5,6 +5,7 @@ A hint of the broker says no more than that something waits; what is run is what
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -24,6 +25,8 @@ from app.supervise import make_supervisor
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
+POLL_SECONDS = 0.1
+STOPPED = "The worker was stopped."
 # A supervisor, with all of its stages of a Stop, comes to an end by itself.
 FOR_EVER = 86_400.0
 
@@ -52,11 +55,12 @@ class Taker:
     def _wait_for_end(self) -> None:
         self._stack.wait_readable(self._end)
         self._leaving.set()
-        deadline = time.monotonic() + self._settings.worker_grace
-        while self._held() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        if self._held():
-            self._supervisor.shutdown(FOR_EVER, "The worker was stopped.")
+        time.sleep(self._settings.worker_grace)
+        while True:
+            # Again and again: one may have been on its way here. The process ends when it holds none.
+            if self._held():
+                self._supervisor.shutdown(FOR_EVER, STOPPED)
+            time.sleep(POLL_SECONDS)
 
     def _held(self) -> bool:
         return self._supervisor is not None and bool(self._supervisor.held())
@@ -87,6 +91,9 @@ class Taker:
             except StoreUnavailable:
                 # Asked until it is answered: it may have given a run, with only the answer lost.
                 self._leaving.wait(RETRY_SECONDS)
+        # Else that run's lease runs out.
+        with contextlib.suppress(StoreUnavailable):
+            self._runs.give_up_claims(queue, self._node, STOPPED)
         return None
 
     def _run(self, run: Run) -> None:

@@ -71,7 +71,7 @@ class Worker:
         self._alive = alive
         self._settings, self._queues, self._runs, self._ends = settings, list(queues), settings.worker_runs, ends
         self._node = new_id()
-        self._leaving = threading.Event()
+        self._leaving, self._told_to_leave = threading.Event(), False
         self._hearing = Hearing(settings, queues)
         self._code = 0
         self._worker: Any = None
@@ -154,7 +154,9 @@ class Worker:
         state.should_stop = 0
 
     def _leave(self) -> None:
-        if not self._leaving.is_set():
+        # One after the other: a second signal may come at any moment of the first one's handler.
+        if not self._told_to_leave:
+            self._told_to_leave = True
             self._leaving.set()
             # Read by nobody, so that all processes of the pool see it, those too that are made later.
             os.write(self._ends[1], b"!")

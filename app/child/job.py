@@ -65,14 +65,30 @@ class Interrupt:
     def __init__(self, output: Output) -> None:
         self._output = output
         self.came = False
+        # While this is set none of the job's code is at work, and it is told how that ended: what came is kept.
+        self.over = self.kept = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """As a handler of signals is called."""
-        if self._output.capture.within or (frame is not None and frame.f_code.co_filename.startswith(_CAPTURE)):
+        if self.over:
+            self.kept = True
+            return
+        # None in a process that the job has forked.
+        capture = self._output.capture
+        if (capture is not None and capture.within) or (
+            frame is not None and frame.f_code.co_filename.startswith(_CAPTURE)
+        ):
             threading._start_new_thread(self._again, ())  # type: ignore[attr-defined]
         else:
             self.came = True
             signal.default_int_handler(number, frame)
+
+    def go_on(self) -> None:
+        """Code that may be interrupted is about to be at work; a Stop that came meanwhile counts now."""
+        self.over = False
+        if self.kept:
+            self.kept, self.came = False, True
+            raise KeyboardInterrupt
 
     @staticmethod
     def _again() -> None:
@@ -98,21 +114,43 @@ class JobCall:
 
     def run(self) -> tuple[int, str]:
         """Call it, wait for its threads as a script would, and run what it left for the end: exit code and message."""
-        try:
-            code, message = self._call(), ""
-        except SystemExit as error:
-            code, message = self._exited(error.code)
-        except BaseException as error:  # noqa: BLE001 - a job may raise anything
-            code, message = self._failed(error)
-        try:
-            self._output.capture.wait_for_threads()
-            atexit._run_exitfuncs()
-            self._output.flush()
-        except BaseException as error:  # noqa: BLE001 - a second Stop, while it waits
-            code, message = self._failed(error)
+        code, message = self._ended(self._call)
+        for last in (self._wait_for_threads, atexit._run_exitfuncs, self._flush):
+            # A second Stop may come in each of them, and does not keep the others from being done.
+            failed = self._ended(last)
+            code, message = failed if failed[0] else (code, message)
         return code, message
 
-    def _call(self) -> int:
+    def _ended(self, work: Callable[[], object]) -> tuple[int, str]:
+        """Do it: the exit code and the message of what it raised, if anything."""
+        interrupt = self._interrupt
+        try:
+            interrupt.go_on()
+            work()
+            interrupt.over = True
+        except SystemExit as error:
+            interrupt.over = True
+            return self._exited(error.code)
+        except BaseException as error:  # noqa: BLE001 - a job may raise anything
+            interrupt.over = True
+            return self._failed(error)
+        return 0, ""
+
+    def _wait_for_threads(self) -> None:
+        if self._output.capture is not None:
+            self._output.capture.wait_for_threads()
+        else:
+            # In a process that the job has forked, as the interpreter does at its end.
+            threading._shutdown()
+
+    def _flush(self) -> None:
+        self._output.flush()
+        if self._output.capture is None:
+            # A process that the job has forked, and that has come out of its code: it prints as any other does.
+            sys.stdout.flush()
+            sys.stderr.flush()
+
+    def _call(self) -> None:
         values = self._job.parse(self._start["params"])
         offered = self._offered()
         injected = {name: offered[name] for name in self._job.injected}
@@ -120,7 +158,6 @@ class JobCall:
         work = self._job.function(**values, **injected)
         if inspect.isawaitable(work):
             asyncio.run(self._await(work))
-        return 0
 
     def _offered(self) -> dict[str, Any]:
         control, user = self._control, User(**self._start["user"])
@@ -141,14 +178,20 @@ class JobCall:
         assert task is not None  # noqa: S101 - asyncio.run made it
         control.on_ask = lambda: loop.call_soon_threadsafe(task.cancel)
         loop.add_reader(control.fileno(), control.look)
-        control.look()
+        if control.asked:
+            # It was read together with what began the job.
+            loop.call_soon(task.cancel)
+        else:
+            control.look()
         try:
             await work
         except asyncio.CancelledError:
             if not control.asked:
                 raise
         finally:
-            loop.remove_reader(control.fileno())
+            if not control.forked:
+                # What waits for it belongs to the job's own process, too.
+                loop.remove_reader(control.fileno())
             control.on_ask = lambda: None
 
     def _exited(self, code: object) -> tuple[int, str]:
@@ -172,6 +215,7 @@ class JobCall:
         return 1, last[:MESSAGE_CHARACTERS]
 
     def _say(self, text: str) -> None:
-        self._output.capture.replaced.clear()
-        self._output.capture.closed.clear()
+        if self._output.capture is not None:
+            self._output.capture.replaced.clear()
+            self._output.capture.closed.clear()
         sys.stderr.write(text)

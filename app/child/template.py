@@ -25,7 +25,6 @@ from app.catalog import Catalog
 from app.child import lineage
 from app.child.job import JobProcess
 from app.child.warden import guard, limit, rest, unwatch_children, watch_children
-from app.config import Settings
 from app.errors import RealtimeError
 from app.stack import SWITCH_SECONDS
 
@@ -36,6 +35,14 @@ SPARE_SECONDS = 0.02
 # What comes with a request: the warden's socket, the job's control socket, its stdout and stderr.
 DESCRIPTORS = 4
 CONTROL_FD = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """The places of jobs, as the supervisor's process has them in its settings."""
+
+    jobs: tuple[str, ...]
+    environment: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +61,13 @@ class Spare:
         socket.send_fds(self.to_child, [json.dumps(request).encode()], descriptors[1:])
         socket.send_fds(self.to_warden, [b"!"], descriptors[:1])
 
+    def process(self) -> list[int]:
+        """A descriptor that stands for its process, if that is known already; the caller closes it."""
+        try:
+            return socket.recv_fds(self.to_warden, 1, 1, socket.MSG_DONTWAIT)[1]
+        except OSError:
+            return []
+
     def close(self) -> None:
         """Let go of it: it ends, unless it is a run's."""
         self.to_warden.close()
@@ -66,9 +80,8 @@ class Template:
     def __init__(self, link: socket.socket) -> None:
         self._link = link
         options = json.loads(link.recv(REQUEST_BYTES))
-        # Nothing is read from the environment or from files: what the settings hold in secret must not be here.
-        settings = Settings.model_construct(jobs=tuple(options["jobs"]), environment=options["environment"])
-        self._catalog = Catalog(settings, executors=options["executors"])
+        # Not the settings themselves: what they hold in secret must not be here.
+        self._catalog = Catalog(Asked(tuple(options["jobs"]), options["environment"]), options["executors"])
         self._wardens: set[int] = set()
         self._strays = False
         self._spare: Spare | None = None
@@ -108,14 +121,17 @@ class Template:
             return False
         for each in descriptors:
             os.set_inheritable(each, False)
+        process: list[int] = []
         try:
-            self._link.send(json.dumps(self._spawn(json.loads(request), descriptors)).encode())
+            answer = self._spawn(json.loads(request), descriptors, process)
+            socket.send_fds(self._link, [json.dumps(answer).encode()], process)
         finally:
-            for each in descriptors:
+            for each in descriptors + process:
                 os.close(each)
         return True
 
-    def _spawn(self, request: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
+    def _spawn(self, request: dict[str, Any], descriptors: list[int], process: list[int]) -> dict[str, Any]:
+        """The answer to a request; `process` gets the descriptor of the run's process, if that is known already."""
         if self._catalog.stale():
             return {"stale": True}
         try:
@@ -125,16 +141,17 @@ class Template:
         chosen = {} if request.get("argv") else dataclasses.asdict(job.rules.limits)
         own = {name: value for name, value in chosen.items() if value is not None}
         limits = {**request["limits"], **own}
-        warden = self._assign({**request, "limits": limits}, descriptors)
+        warden = self._assign({**request, "limits": limits}, descriptors, process)
         grace = request["grace"] if job.rules.grace is None else job.rules.grace
         facts = {"injected": sorted(job.injected), "is_async": job.is_async, "secrets": job.secrets}
         return {"warden": warden, "limits": limits, "grace": grace, **facts}
 
-    def _assign(self, request: dict[str, Any], descriptors: list[int]) -> int:
+    def _assign(self, request: dict[str, Any], descriptors: list[int], process: list[int]) -> int:
         spare, self._spare = self._spare, None
         if spare is not None:
             with contextlib.closing(spare), suppress(OSError):
                 spare.assign(request, descriptors)
+                process += spare.process()
                 return spare.warden
         # There is none at the moment, or somebody has killed it.
         with contextlib.closing(self._fork()) as made:

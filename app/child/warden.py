@@ -49,15 +49,23 @@ def rest(reader: int) -> None:
 
 
 class Warden:
-    """Watches over `child`; `link` is its supervisor's."""
+    """Watches over `child`, whose end writes to the pipe `ended`."""
 
-    def __init__(self, link: socket.socket, child: int, ended: int) -> None:
-        self._link, self._child, self._ended = link, child, ended
+    def __init__(self, child: int, ended: int) -> None:
+        self._child, self._ended = child, ended
         self._status: int | None = None
         self._usage: Any = None
 
-    def watch(self) -> None:
-        """Obey until the child has ended, then end all that is left of the run and report it."""
+    def rehearse(self) -> None:
+        """Once through what the end of a run takes: a process that was forked copies each page when it writes there."""
+        os.kill(os.getpid(), signal.SIGCHLD)
+        rest(self._ended)
+        self._reap()
+        _report(0, resource.getrusage(resource.RUSAGE_CHILDREN))
+
+    def watch(self, link: socket.socket) -> None:
+        """Obey the supervisor until the child has ended, then end all that is left of the run and report it."""
+        self._link = link
         poll = select.poll()
         poll.register(self._link, select.POLLIN)
         poll.register(self._ended, select.POLLIN)
@@ -69,10 +77,8 @@ class Warden:
                     self._obey()
             self._reap()
         lineage.end_all_below_here()
-        used = self._usage
-        report = {"status": self._status, "cpu": used.ru_utime + used.ru_stime, "peak": used.ru_maxrss * 1024}
         with suppress(OSError):
-            self._link.send(json.dumps(report).encode())
+            self._link.send(_report(self._status, self._usage))
 
     def _reap(self) -> None:
         with suppress(ChildProcessError):
@@ -101,6 +107,11 @@ class Warden:
                 os.killpg(self._child, number)
 
 
+def _report(status: int, used: Any) -> bytes:
+    found = {"status": status, "cpu": used.ru_utime + used.ru_stime, "peak": used.ru_maxrss * 1024}
+    return json.dumps(found).encode()
+
+
 def guard(assigned: socket.socket, child_end: socket.socket, work: Callable[[], NoReturn]) -> NoReturn:
     """Become the warden of a new child, which calls `work`; `assigned` brings the supervisor's link, or ends."""
     lineage.adopt_orphans()
@@ -115,16 +126,34 @@ def guard(assigned: socket.socket, child_end: socket.socket, work: Callable[[], 
         _become_child(parent, ended)
         work()
     child_end.close()
-    said, descriptors, _, _ = socket.recv_fds(assigned, COMMAND_BYTES, 1)
+    _offer(assigned, child)
+    warden = Warden(child, ended[0])
+    warden.rehearse()
+    try:
+        said, descriptors, _, _ = socket.recv_fds(assigned, COMMAND_BYTES, 1)
+    except ConnectionResetError:
+        # The template has closed its end without reading what it was offered; what it said before is still there.
+        said, descriptors, _, _ = socket.recv_fds(assigned, COMMAND_BYTES, 1)
     assigned.close()
     if not said:
         # The template has ended, or needs it no more.
         lineage.end_all_below_here()
         os._exit(0)
     os.set_inheritable(descriptors[0], False)
-    Warden(socket.socket(fileno=descriptors[0]), child, ended[0]).watch()
+    warden.watch(socket.socket(fileno=descriptors[0]))
     time.sleep(LINGER_SECONDS)
     os._exit(0)
+
+
+def _offer(assigned: socket.socket, child: int) -> None:
+    """Give the template what signals the child, for the run's supervisor: a number could be somebody else's by then."""
+    # A Python that was built for an old kernel does not know it.
+    with suppress(OSError, AttributeError):
+        pidfd = os.pidfd_open(child)
+        try:
+            socket.send_fds(assigned, [b"!"], [pidfd])
+        finally:
+            os.close(pidfd)
 
 
 def _become_child(parent: int, ended: tuple[int, int]) -> None:

@@ -7,13 +7,18 @@ from __future__ import annotations
 import __future__
 
 import ast
+import atexit
 import builtins
 import inspect
 import linecache
+import os
+import signal
 import socket
 import sys
+import threading
 import traceback
 import types
+from collections.abc import Callable
 from typing import Any
 
 from .output import Quick, install
@@ -33,11 +38,40 @@ def main(descriptor: int) -> None:
     control = Control(connection)
     source = str(control.wait_for("start")["params"]["source"])
     out = _prepare(control)
-    control.say("begun")
-    code, message = run(source)
+    code, message = _INTERRUPTED, "KeyboardInterrupt"
+    try:
+        code, message = run(source, lambda: control.say("begun"))
+        own = signal.signal(signal.SIGINT, _note_stop)
+    except KeyboardInterrupt:
+        # It comes as the code begins, or has just ended.
+        own = signal.signal(signal.SIGINT, _note_stop)
     out.end()
     control.say("ended", exit_code=code, message=message)
+    _wait_for_threads(signal.default_int_handler if own in (_note_stop, None) else own, code)
     sys.exit(code)
+
+
+def _wait_for_threads(on_stop: Any, code: int) -> None:
+    """The code's own threads are waited for; Stop ends that, or is told to the code's own handler."""
+    try:
+        signal.signal(signal.SIGINT, on_stop)
+        if _stops:
+            os.kill(os.getpid(), signal.SIGINT)
+        threading._shutdown()  # type: ignore[attr-defined] # what the interpreter does first at its end
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # The interpreter would wait for them again.
+        atexit._run_exitfuncs()
+        os._exit(code)
+
+
+_stops: list[int] = []
+
+
+def _note_stop(number: int, _frame: types.FrameType | None) -> None:
+    """While it is told how the code has ended, which takes a moment."""
+    _stops.append(number)
 
 
 def _prepare(control: Control) -> Quick:
@@ -58,13 +92,14 @@ def _prepare(control: Control) -> Quick:
     return out
 
 
-def run(source: str) -> tuple[int, str]:
-    """Run the source; answers its exit code, and the exception that ended it as one line."""
+def run(source: str, begun: Callable[[], object]) -> tuple[int, str]:
+    """Run the source; answers its exit code, and the exception that ended it as one line. `begun` is called before."""
     linecache.cache[NAME] = (len(source), None, source.splitlines(keepends=True), NAME)
     module = types.ModuleType("__main__")
     module.__dict__["__builtins__"] = builtins
     sys.modules["__main__"] = module
     try:
+        begun()
         _execute(source, module.__dict__)
     except SystemExit as error:
         code = _exit_code(error.code)

@@ -42,6 +42,14 @@ class Quick(io.TextIOWrapper):
         return written
 
     def _begin(self, text: str) -> None:
+        try:
+            self._begin_to_flush(text)
+        except BaseException:
+            # Stop may come here, and the code go on: the next write begins anew.
+            self._busy = self._watched = False
+            raise
+
+    def _begin_to_flush(self, text: str) -> None:
         if self._alone or text.endswith("\n"):
             self._busy, self._waits = not self._alone, False
             self.flush()

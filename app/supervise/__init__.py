@@ -5,6 +5,6 @@ descriptor, renews its lease, obeys Stop, enforces limits, and writes its one fi
 """
 
 from app.supervise.spawn import Command, SpawnFailed
-from app.supervise.supervisor import Supervisor, make_supervisor
+from app.supervise.supervisor import STOPPED, Supervisor, make_supervisor
 
-__all__ = ["Command", "SpawnFailed", "Supervisor", "make_supervisor"]
+__all__ = ["STOPPED", "Command", "SpawnFailed", "Supervisor", "make_supervisor"]

@@ -35,7 +35,11 @@ class Pair:
         self._rung.add(fd)
 
     def take(self, limit: int) -> Pieces:
-        """What is there, up to `limit` bytes of each; what came on both before anybody looked goes to stdout first."""
+        """What is there, up to `limit` bytes of each.
+
+        Of what came on both before anybody looked stdout's whole lines go first, and its unfinished one last: it is
+        what stdout got last, and stderr would be put into it.
+        """
         # Whatever came before the end of all who print is there already when that is known.
         finishing = self._finishing
         rung, self._rung = self._rung, set()
@@ -51,6 +55,10 @@ class Pair:
                 else:
                     self._end(fd)
         self.ended = not pieces and (finishing or not self._streams)
+        if len(pieces) > 1:
+            stream, data = pieces[0]
+            end = data.rfind(b"\n") + 1
+            pieces = [piece for piece in ((stream, data[:end]), *pieces[1:], (stream, data[end:])) if piece[1]]
         return pieces
 
     def leave(self) -> bool:
@@ -147,19 +155,23 @@ class Outputs:
 
     def end(self, error: Exception | None) -> None:
         """As Source.end."""
-        try:
-            if error is None:
-                self.recorder.end()
-        except Exception as raised:  # noqa: BLE001 - it is told below, like the other
-            error = raised
         if error is not None:
-            logger.error("the output of a run cannot be recorded", exc_info=error)
-            self.failed = True
-            self._on_failure()
+            self._fail(error)
         self.pipe.close()
         self._done.set()
 
     def finish(self) -> None:
         """Nothing lives that could print: take what is there, and come back when it is stored."""
-        self.pipe.finish()
-        self._done.wait()
+        if not self._done.is_set():
+            self.pipe.finish()
+            self._done.wait()
+        if not self.failed:
+            try:
+                self.recorder.end()
+            except Exception as error:  # noqa: BLE001 - it ends this run, and is told
+                self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        logger.error("the output of a run cannot be recorded", exc_info=error)
+        self.failed = True
+        self._on_failure()

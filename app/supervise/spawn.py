@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 READY_SECONDS = 60.0
 ANSWER_SECONDS = 10.0
 TRIES = 3
+# The kernel's PIDFD_SIGNAL_PROCESS_GROUP, from linux/pidfd.h.
+GROUP = 4
 # Whichever of them a job belongs to: nobody asks for one of another.
 EXECUTORS = ("thread", "process", "celery")
 # The largest pipe that the kernel grants; a user has few of them.
@@ -61,21 +63,33 @@ class Spawned:
     """A run's processes: `link` is the warden's, `control` the job's, `pipes` are stdout's and stderr's to be read.
 
     `facts` are what the template knows of the job: `injected` names, `is_async`, `secrets`, `limits`, `grace`.
+    `process`, where it is known, is a descriptor of the first process, which leads its group.
     """
 
     link: socket.socket
     control: socket.socket
     pipes: tuple[int, ...]
     facts: dict[str, Any]
+    process: tuple[int, ...] = ()
 
     def signal(self, number: int) -> None:
-        """Have the warden send a signal: SIGKILL to all of the run, others to the group of its first process."""
-        with suppress(OSError):
-            self.link.send(json.dumps({"signal": int(number)}).encode())
+        """Send a signal: SIGKILL to all of the run, others to the group of its first process."""
+        if number == signal.SIGKILL or not self._signal_group(number):
+            with suppress(OSError):
+                self.link.send(json.dumps({"signal": int(number)}).encode())
+
+    def _signal_group(self, number: int) -> bool:
+        """Without the warden, which is sooner, where the kernel can do that (Linux 6.9)."""
+        for each in self.process:
+            with suppress(OSError, AttributeError):
+                signal.pidfd_send_signal(each, number, None, GROUP)
+                return True
+        return False
 
     def close(self) -> None:
         """Let go of everything; whatever of the run still lives ends."""
-        _close([self.link, self.control, *self.take_pipes()])
+        process, self.process = self.process, ()
+        _close([self.link, self.control, *self.take_pipes(), *process])
 
     def take_pipes(self) -> tuple[int, ...]:
         """The pipes, which the caller closes."""
@@ -102,6 +116,21 @@ class Templates:
 
         Raises: SpawnFailed.
         """
+        request: dict[str, Any] = {"job": job, "limits": self._limits, "grace": self._grace}
+        if command is not None:
+            request |= {"argv": list(command.argv), "env": command.env, "cwd": command.cwd}
+            request["limits"] = {**self._limits, **command.limits}
+        for _ in range(TRIES):
+            spawned = self._try(json.dumps(request).encode())
+            if spawned is not None:
+                return spawned
+        raise SpawnFailed("The process that starts runs ends again and again; the runner's log has more.")
+
+    def _try(self, request: bytes) -> Spawned | None:
+        """A run's process, or None where the template gave no answer.
+
+        What is handed over is new each time: one that has it and is late must not share it with another.
+        """
         theirs: list[int] = []
         ours: list[Any] = []
         try:
@@ -113,35 +142,34 @@ class Templates:
                 reader, writer = _pipe()
                 ours.append(reader)
                 theirs.append(writer)
-            request: dict[str, Any] = {"job": job, "limits": self._limits, "grace": self._grace}
-            if command is not None:
-                request |= {"argv": list(command.argv), "env": command.env, "cwd": command.cwd}
-                request["limits"] = {**self._limits, **command.limits}
-            facts = self._ask(json.dumps(request).encode(), theirs)
+            answer = self._ask(request, theirs)
         except BaseException:
             _close(ours)
             raise
         finally:
             _close(theirs)
-        if "error" in facts:
+        if answer is None:
             _close(ours)
+            return None
+        facts, process = answer
+        if "error" in facts:
+            _close([*ours, *process])
             raise SpawnFailed(facts["error"])
         link, control, out, err = ours
-        return Spawned(link, control, (out, err), facts)
+        return Spawned(link, control, (out, err), facts, process)
 
-    def _ask(self, request: bytes, descriptors: list[int]) -> dict[str, Any]:
+    def _ask(self, request: bytes, descriptors: list[int]) -> tuple[dict[str, Any], tuple[int, ...]] | None:
         with self._lock:
-            for _ in range(TRIES):
-                link = self._started()
-                with suppress(OSError):
-                    socket.send_fds(link, [request], descriptors)
-                    if answer := _receive(link, ANSWER_SECONDS):
-                        facts: dict[str, Any] = json.loads(answer)
-                        if "stale" not in facts:
-                            return facts
-                # It was killed, or a job file was saved: a new one knows.
-                self._end()
-        raise SpawnFailed("The process that starts runs ends again and again; the runner's log has more.")
+            link = self._started()
+            with suppress(OSError):
+                socket.send_fds(link, [request], descriptors)
+                answer, process = _receive(link, ANSWER_SECONDS)
+                facts: dict[str, Any] = json.loads(answer or '{"stale": true}')
+                if "stale" not in facts:
+                    return facts, process
+            # It was killed, or a job file was saved: a new one knows.
+            self._end()
+        return None
 
     def refresh(self) -> None:
         """See to it that there is a template, so that the next run need not wait for one.
@@ -162,18 +190,22 @@ class Templates:
         if self._link is not None:
             return self._link
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "app.child.template", str(theirs.fileno())],
-                env=bare_environment(PYTHONUNBUFFERED="1"),
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "app.child.template", str(theirs.fileno())],
+                    env=bare_environment(PYTHONUNBUFFERED="1"),
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+        except OSError as error:
+            ours.close()
+            raise SpawnFailed(f"The process that starts runs cannot be started: {error.strerror}.") from error
         self._link = ours
         try:
             ours.send(json.dumps(self._options).encode())
-            ready = _receive(ours, READY_SECONDS)
+            ready, _ = _receive(ours, READY_SECONDS)
         except OSError:
             ready = b""
         if not ready:
@@ -192,10 +224,16 @@ class Templates:
             self._process = None
 
 
-def _receive(link: socket.socket, seconds: float) -> bytes:
+def _receive(link: socket.socket, seconds: float) -> tuple[bytes, tuple[int, ...]]:
+    """A message with the descriptor that came with it, if one did; nothing at the end, or after so many seconds."""
     poll = select.poll()
     poll.register(link, select.POLLIN)
-    return link.recv(REQUEST_BYTES) if poll.poll(seconds * 1000) else b""
+    if not poll.poll(seconds * 1000):
+        return b"", ()
+    message, descriptors, _, _ = socket.recv_fds(link, REQUEST_BYTES, 1)
+    for each in descriptors:
+        os.set_inheritable(each, False)
+    return message, tuple(descriptors)
 
 
 def _pipe() -> tuple[int, int]:

@@ -7,10 +7,10 @@ import logging
 from collections.abc import Callable
 
 from app.credentials import TokenSource
-from app.errors import RealtimeError, StoreUnavailable
+from app.errors import RealtimeError
 from app.masking import SHORTEST, Masker
 from app.model import Run, Status
-from app.recorder import Recorder
+from app.recorder import UNRECORDED, Recorder, finish
 from app.supervise.kit import Box, Kit
 from app.supervise.outcome import Outcome, ooms
 from app.supervise.outputs import Outputs
@@ -19,9 +19,7 @@ from app.supervise.vigil import Vigil
 
 logger = logging.getLogger(__name__)
 
-RETRY_SECONDS = (0.05, 1.0)
 FAILED = "What supervises this run failed; its log has more."
-UNRECORDED = "This run's output could not be recorded; the log of what supervises it has more."
 
 
 class Supervised:
@@ -32,6 +30,8 @@ class Supervised:
         self._box, self._masker = Box(), Masker()
         self._vigil: Vigil | None = None
         self.recorder: Recorder | None = None
+        # As soon as it has recorded everything.
+        self._whole: Recorder | None = None
 
     def stop(self, reason: str = "") -> None:
         """Ask the run to end, by one stage after the other; the first `reason` becomes its message."""
@@ -67,13 +67,18 @@ class Supervised:
         except Exception:
             logger.exception("run %s cannot be supervised", self.run.id)
             outcome = Outcome(Status.LOST, message=FAILED)
-        finally:
+        try:
             if command is not None:
                 command.cleanup()
-        self._finish(outcome)
-        if lease is not None:
-            self._kit.credentials.release(lease)
-        self._box.close()
+        except Exception:
+            logger.exception("what run %s used cannot be cleaned up", self.run.id)
+        try:
+            self._finish(outcome)
+        finally:
+            self._kit.calls.forget(self.run.id)
+            if lease is not None:
+                self._kit.credentials.release(lease)
+            self._box.close()
 
     def _credit(self, spawned: Spawned) -> TokenSource | None:
         credentials, user = self._kit.credentials, self.run.user.id
@@ -119,7 +124,10 @@ class Supervised:
             # With the link the warden ends, and all below it.
             spawned.link.close()
             outputs.finish()
-        return Outcome(Status.LOST, message=UNRECORDED) if outputs.failed else vigil.ending.outcome()
+        if outputs.failed:
+            return Outcome(Status.LOST, message=UNRECORDED)
+        self._whole = self.recorder
+        return vigil.ending.outcome()
 
     def _finish(self, outcome: Outcome) -> None:
         run, message = self.run, self._masker.mask_text(outcome.message)
@@ -127,12 +135,4 @@ class Supervised:
         # How far it has come may not be stored yet.
         values = {**self._kit.news.take_back(run.id), **values, "stage": None, "asks": None}
         values.pop("status", None)
-        delay, longest = RETRY_SECONDS
-        stored = False
-        while not stored:
-            try:
-                self._kit.runs.finish(run.id, run.epoch, outcome.status, **values)
-                stored = True
-            except StoreUnavailable:
-                self._kit.stack.sleep(delay)
-                delay = min(2 * delay, longest)
+        finish(self._kit.runs, run, self._whole, self._kit.stack.sleep, outcome.status, **values)

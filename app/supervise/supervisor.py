@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from app import garbage
 from app.archiver import Archiver
@@ -13,7 +13,6 @@ from app.capture import PipeProcessor
 from app.channel_writer import ChannelWriter
 from app.config import Settings
 from app.credentials import Credentials
-from app.errors import StoreUnavailable
 from app.keys import load_keys
 from app.lease import Leases
 from app.model import Record, Run
@@ -104,11 +103,8 @@ class Supervisor:
 
     def _catch_up(self) -> None:
         mine = list(self._live)
-        try:
-            stop, kill = self._vital.asked_to_end(mine)
-        except StoreUnavailable:
-            # Leases asks again.
-            return
+        # Whoever listens asks again where the store cannot be asked.
+        stop, kill = self._vital.asked_to_end(mine)
         for each in kill:
             self.kill(each)
         for each in stop:
@@ -158,7 +154,9 @@ def make_supervisor(
     archiver = Archiver(settings, stack, log, FolderArchive(settings.archive_folder))
     tokens = TokenStore(client, load_keys(settings).fernet)
     runs, waits = Runs(client), Waits()
-    store: Callable[[list[tuple[Outputs, list[Record]]]], list[bool]] = functools.partial(store_all, log)
+    store: Callable[[list[tuple[Outputs, list[Record]]]], Sequence[bool | Exception]] = functools.partial(
+        store_all, log
+    )
     kit = Kit(
         settings=settings,
         stack=stack,

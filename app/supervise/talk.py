@@ -24,12 +24,14 @@ class Talk:
         self._socket, self._poll, self._heard = connection, poll, heard
         self.fd = connection.fileno()
         self._open, self._strange = True, False
+        # The job listens no more; what it said as its last may not be read yet.
+        self._deaf = False
         self._out, self._rest = bytearray(), b""
         self._register()
 
     def say(self, **message: Any) -> None:
         """Tell the job something; nothing happens where it has closed its end."""
-        if self._open and len(self._out) < LONGEST_BYTES:
+        if self._open and not self._deaf and len(self._out) < LONGEST_BYTES:
             self._out += json.dumps(message).encode() + b"\n"
             self._send()
 
@@ -75,7 +77,8 @@ class Talk:
         except BlockingIOError:
             pass
         except OSError:
-            self._open = False
+            self._deaf = True
+            self._out.clear()
         self._register()
 
     def _register(self) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import logging
 import select
 import signal
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
 from math import inf, isfinite
@@ -28,12 +31,14 @@ logger = logging.getLogger(__name__)
 
 REPORT_BYTES = 4096
 TROUBLE_SECONDS = 0.5
+RETRY_SECONDS = 1.0
 # A stage is news once it has lasted for so long: most runs end at once, and that is told without it, and sooner.
 STAGE_TELL_SECONDS = 0.02
 # A Stop waits so long for the job's code to begin: what gets a signal before that does not know it yet.
 UNBEGUN_SECONDS = 1.0
 MESSAGE_CHARACTERS = 500
 PROMPT_CHARACTERS = 1000
+MOST_SETS = 16
 SIGNALS = {INTERRUPT: signal.SIGINT, TERMINATE: signal.SIGTERM, KILL: signal.SIGKILL}
 
 
@@ -68,7 +73,10 @@ class Vigil:
         self._poll.register(spawned.link, select.POLLIN)
         self._poll.register(box.fd, select.POLLIN)
         self._talk = Talk(spawned.control, self._poll, self._hear)
-        self._begun = self._asks = self._sets = False
+        self._waits_for_store = False
+        self._begun = self._asks = False
+        # Channels to be set, the first of them just now.
+        self._sets: deque[tuple[str, str, int]] = deque()
         self._over = False
         self._stopped_at = 0.0
         self._next_trouble = 0.0
@@ -177,8 +185,12 @@ class Vigil:
 
     def _hear_begun(self, _message: dict[str, Any]) -> None:
         self._begun = True
+        # What brings typed code into its sandbox takes no signal.
+        unheard = self._stages.name == INTERRUPT and self.ending.as_shell
         if self._stopped_at:
             self._stages.begin()
+        if unheard:
+            self._act(INTERRUPT)
 
     def _hear_progress(self, message: dict[str, Any]) -> None:
         done, total = map(float, message["progress"])
@@ -201,10 +213,11 @@ class Vigil:
 
     def _hear_channel(self, message: dict[str, Any]) -> None:
         name, value = name_of(message["channel"]), encoded(json.loads(message["value"]))
-        # A thread for each, and so one at a time: a job waits for the answer.
-        if not self._sets:
-            self._sets = True
-            self._kit.stack.spawn(self._set_channel, name, value)
+        # One after the other, in a thread. A job waits for the answer, unless it is interrupted; others get none.
+        if len(self._sets) < MOST_SETS:
+            self._sets.append((name, value, int(message["number"])))
+            if len(self._sets) == 1:
+                self._kit.stack.spawn(self._set_channel, *self._sets[0])
 
     def _hear_ended(self, message: dict[str, Any]) -> None:
         self.ending.said = (int(message["exit_code"]), _text(message["message"], MESSAGE_CHARACTERS))
@@ -222,7 +235,7 @@ class Vigil:
             answer = {"error": "RealtimeError", "text": "There is no token; the runner's log says why."}
         self._box.put(lambda: self._talk.say(do="token", **answer))
 
-    def _set_channel(self, name: str, value: str) -> None:
+    def _set_channel(self, name: str, value: str, number: int) -> None:
         """In a thread of its own, as the store may take its time."""
         try:
             self._kit.channels.set(name, value, self._masker)
@@ -232,20 +245,41 @@ class Vigil:
         except Exception:
             logger.exception("run %s cannot set a channel", self._run.id)
             answer = {"error": "RealtimeError", "text": "The channel is not set; the runner's log says why."}
-        self._box.put(lambda: self._answer_channel(answer))
+        self._box.put(lambda: self._answer_channel(number, answer))
 
-    def _answer_channel(self, answer: dict[str, str]) -> None:
-        self._sets = False
-        self._talk.say(do="channel", **answer)
+    def _answer_channel(self, number: int, answer: dict[str, str]) -> None:
+        self._sets.popleft()
+        if self._sets:
+            self._kit.stack.spawn(self._set_channel, *self._sets[0])
+        self._talk.say(do="channel", number=number, **answer)
 
     def look_for_input(self) -> None:
         """Something may have been typed."""
-        if not self._asks:
+        if not self._asks or self._waits_for_store:
             return
         try:
-            found = self._kit.calls.take_input(self._run.id)
+            self._answer_input(self._kit.calls.take_input(self._run.id))
         except StoreUnavailable:
-            return
+            # Not here, where Stop and the limits would wait for it, too.
+            self._waits_for_store = True
+            self._kit.stack.spawn(self._keep_asking)
+
+    def _keep_asking(self) -> None:
+        """In a thread of its own."""
+        while not self._over:
+            self._kit.stack.sleep(RETRY_SECONDS)
+            with contextlib.suppress(StoreUnavailable):
+                found = self._kit.calls.take_input(self._run.id)
+                self._box.put(functools.partial(self._hear_typed, found))
+                return
+
+    def _hear_typed(self, found: tuple[str | None] | None) -> None:
+        self._waits_for_store = False
+        self._answer_input(found)
+        # What was typed meanwhile nobody has looked for.
+        self.look_for_input()
+
+    def _answer_input(self, found: tuple[str | None] | None) -> None:
         if found is not None:
             self._asks = False
             self._kit.news.tell(self._run.id, asks=None)

@@ -39,7 +39,7 @@ def spinning(running, *, how: str = "loop", catches: int = 0, seconds: float = 6
     print("over")
 
 
-@job(grace=4)
+@job(grace=8)
 def patient(running):
     """Leave the time to look at the page."""
     print("begun", flush=True)
@@ -105,7 +105,7 @@ def slow(running, *, deaf: bool = True):
         time.sleep(0.01)
 
 
-@job(grace=0.5, at_once=1)
+@job(grace=1, at_once=1)
 def asleep(running, *, seconds: float = 4.0):
     """Sleep in one call, which nothing interrupts."""
     print("begun", flush=True)
@@ -123,7 +123,7 @@ def obstinate():
         time.sleep(0.1)
 
 
-@job(executor="process", grace=0.5, seconds=600, memory_megabytes=512, at_once=2)
+@job(executor="process", grace=3, seconds=600, memory_megabytes=512, at_once=2)
 def stepwise():
     """Ignore SIGINT in a process, and end by SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

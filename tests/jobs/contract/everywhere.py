@@ -111,6 +111,8 @@ def ends(*, how: str):
             return
         case "exception":
             raise ValueError("it broke <b>here</b>")
+        case "half":
+            raise ValueError("half of a character: \ud83d")
         case "exit 3":
             sys.exit(3)
         case "exit text":
