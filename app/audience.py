@@ -75,19 +75,22 @@ class Audience:
         return bool(self._waiting)
 
     def _tell(self, sid: str, event: Encoded) -> None:
-        page = self._pages.get(sid)
-        if page is None:
+        page, told = self._pages.get(sid), self._told.get(sid)
+        if page is None or told is None:
             return
         if not self._wire.is_greeted(sid, page.namespace):
             self._put(sid, self._waiting)
             return
         now = time.monotonic()
         # Where anything waits, what was sent last may: a newer one would only queue behind it.
-        most = QUEUE_PACKETS if now - self._told[sid] > PATIENCE_SECONDS else 1
+        most = QUEUE_PACKETS if now - told > PATIENCE_SECONDS else 1
         if not self._wire.has_room(page.address, most):
             self._put(sid, self._busy)
             return
-        self._told[sid] = now
+        with self._guard:
+            if sid not in self._pages:
+                return
+            self._told[sid] = now
         self._wire.send(page.address, event)
 
     def _put(self, sid: str, turns: dict[str, None]) -> None:

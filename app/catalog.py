@@ -7,11 +7,10 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from pydantic import SecretStr
 
-from app.config import Settings
 from app.decorator import MARK, Mark, job
 from app.discovery import Loaded, Source, find_sources
 from app.errors import JobBroken, NotFound
@@ -32,6 +31,22 @@ _LONGEST_NAME = 100
 _LONGEST = 300  # characters of a message
 _NAME = re.compile(rf"\w{{1,{_LONGEST_NAME}}}", re.ASCII)
 _PASSWORD = re.compile(r"(://[^\s/@:]*:)[^\s/@]+@")
+
+
+# Where nobody names a place, it need not be there: the default of the setting JOBS.
+_OPTIONAL = frozenset({"jobs"})
+
+
+class Places(Protocol):
+    """What a catalogue takes from the settings, which it does not import: every run's process would have them."""
+
+    @property
+    def jobs(self) -> tuple[str, ...]:
+        """Folders and modules."""
+
+    @property
+    def environment(self) -> str:
+        """Where it is "development", files that were saved are loaded again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +105,7 @@ class Catalog:
     """All jobs by name; `executors` are those that this server has, `lacking` says of others what they would need."""
 
     def __init__(
-        self, settings: Settings, executors: Iterable[str] = ("thread",), lacking: Mapping[str, str] | None = None
+        self, settings: Places, executors: Iterable[str] = ("thread",), lacking: Mapping[str, str] | None = None
     ) -> None:
         """Load every job file.
 
@@ -99,10 +114,9 @@ class Catalog:
         self._executors, self._lacking = tuple(executors), lacking or {}
         self._live = settings.environment == "development"
         self._hidden = _secrets_of(settings)
-        optional = frozenset(type(settings).model_fields["jobs"].default)
         built_in = {_EXAMPLE_MODULE: "thread", _CODE_MODULE: "process", _ECHO_MODULE: "celery"}
         here = [module for module, executor in built_in.items() if executor in self._executors]
-        self._sources = find_sources((*here, *settings.jobs), optional)
+        self._sources = find_sources((*here, *settings.jobs), _OPTIONAL)
         self._loaded = {source: source.load() for source in self._sources}
         self._guard = threading.Lock()
         self._last: dict[str, tuple[Job, ...]] = {}
@@ -245,7 +259,7 @@ def _refuse(error: str) -> Callable[..., NoReturn]:
     return refuse
 
 
-def _secrets_of(settings: Settings) -> tuple[str, ...]:
+def _secrets_of(settings: Places) -> tuple[str, ...]:
     values = [value for each in vars(settings).values() for value in (each if isinstance(each, tuple) else (each,))]
     texts = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
     return tuple(text for text in texts if len(text) >= SHORTEST)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass
 
 from app.errors import StoreUnavailable, TooMany
 from app.masking import Masker
@@ -16,6 +17,14 @@ RETRY_SECONDS = 0.5
 MOST_WAITING = 1000
 
 
+@dataclass
+class _Flight:
+    """A channel's values that are on their way: how many, and the number of the newest."""
+
+    newest: int = 0
+    under_way: int = 0
+
+
 class ChannelWriter:
     """Sets channels for the runs of this process; called by hub code, or by any thread of a supervisor."""
 
@@ -24,6 +33,9 @@ class ChannelWriter:
         self._guard = stack.lock()
         # What could not be stored, the newest value of each channel.
         self._waiting: dict[str, str] = {}
+        self._storing = False
+        # Those that are being set just now.
+        self._flights: dict[str, _Flight] = {}
 
     def set(self, name: str, value: str, masker: Masker) -> None:
         """Store a value (JSON), in which a run's secrets are masked: channels are for everybody.
@@ -31,33 +43,46 @@ class ChannelWriter:
         Raises: TooMany where there are as many channels as there may be.
         """
         text = _masked(value, masker)
-        if self._keep(name, text, first=False):
-            return
-        try:
-            self._store.set({name: text})
-        except StoreUnavailable:
-            self._keep(name, text, first=True)
-
-    def _keep(self, name: str, text: str, *, first: bool) -> bool:
-        """Have it stored later, where others wait or it is the `first`; False where it can be stored now."""
         with self._guard:
-            if not (self._waiting or first):
-                return False
-            begins = not self._waiting
-            if name in self._waiting or len(self._waiting) < MOST_WAITING:
-                self._waiting[name] = text
+            # A failed call must not store its value over that of a newer one.
+            flight = self._flights.setdefault(name, _Flight())
+            flight.newest += 1
+            flight.under_way += 1
+            number, waits = flight.newest, bool(self._waiting)
+            begins = waits and self._keep(name, text)
+        try:
+            if not waits:
+                self._store.set({name: text})
+        except StoreUnavailable:
+            with self._guard:
+                begins = flight.newest == number and self._keep(name, text)
+        finally:
+            with self._guard:
+                flight.under_way -= 1
+                if not flight.under_way:
+                    del self._flights[name]
         if begins:
             self._stack.spawn(self._store_later)
-        return True
+
+    def _keep(self, name: str, text: str) -> bool:
+        """Under the guard: have it stored later; whether somebody has to begin with that."""
+        if name in self._waiting or len(self._waiting) < MOST_WAITING:
+            self._waiting[name] = text
+        # One at a time: an older value must not be stored after a newer one.
+        begins, self._storing = not self._storing, True
+        return begins
 
     def _store_later(self) -> None:
-        while self._waiting:
-            self._stack.sleep(RETRY_SECONDS)
+        while True:
             with self._guard:
                 values = dict(self._waiting)
+                self._storing = bool(values)
+            if not values:
+                return
             try:
                 self._store.set(values)
             except StoreUnavailable:
+                self._stack.sleep(RETRY_SECONDS)
                 continue
             except TooMany as error:
                 logger.warning("%d channels are not set: %s", len(values), error)

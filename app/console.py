@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from app.errors import (
     BadRequest,
     Forbidden,
     KeyReused,
+    LoginRequired,
     NotFound,
     NotWaiting,
     ServerStopping,
@@ -28,7 +30,7 @@ from app.found import Found
 from app.health import Health
 from app.lookup import Gone, Lookup, Place
 from app.matching import Query
-from app.model import Run, Status, User, new_id
+from app.model import Admission, Run, Status, User, new_id
 from app.output import Output
 from app.rights import Action
 from app.stack import Stack
@@ -135,33 +137,34 @@ class Console:
         """Start no more runs."""
         self._closing = True
 
-    def stop(self, user: User | None, run_id: str) -> Run:
-        """Ask a run to stop; one that has ended stays as it is."""
-        run = self._own(user, Action.STOP, run_id)
-        here = self._dispatcher.local(run_id) is not None
-        self._dispatcher.stop(run_id)
+    def stop(self, user: User | None, run_id: str, admission: Admission | None = None) -> Run:
+        """Ask a run to stop; one that has ended stays as it is.
+
+        An `admission` is looked after in the same step, but not where the store is away.
+
+        Raises: NotFound, LoginRequired; StoreUnavailable where the run is not here.
+        """
+        run, here = self._own(user, Action.STOP, run_id), self._dispatcher.local(run_id) is not None
         try:
-            self._runs.ask_to_stop(run_id)
-            return self._runs.get(run_id) or run
+            with _admitted(run, audit.stop, lambda: self._dispatcher.stop(run_id)):
+                changes = self._runs.ask_to_stop(run_id, admission)
         except StoreUnavailable:
             if not here:
                 raise
-            return replace(run, status=Status.STOPPING)
-        finally:
-            # Whether it is stored or not; the run need not wait for it.
-            audit.stop(user.id if user else "", run_id, run.job)
+            changes = {"status": Status.STOPPING}
+        return replace(run, **changes) if changes else self._runs.get(run_id) or run
 
-    def kill(self, user: User | None, run_id: str) -> Run:
-        """End a run at once, without the stages of Stop; one that has ended stays as it is.
+    def kill(self, user: User | None, run_id: str, admission: Admission | None = None) -> Run:
+        """End a run at once, without the stages of Stop; one that has ended stays as it is. `admission`: as for `stop`.
 
-        Raises: NotFound, StoreUnavailable; Forbidden for a thread run, which cannot be killed.
+        Raises: NotFound, LoginRequired, StoreUnavailable; Forbidden for a thread run, which cannot be killed.
         """
         run = self._own(user, Action.STOP, run_id)
         if run.executor == "thread":
             raise Forbidden("A run in a thread cannot be killed. Press Stop: it is asked, then interrupted.")
-        audit.kill(run.user.id, run_id, run.job)
-        self._runs.ask_to_kill(run_id)
-        return self._runs.get(run_id) or run
+        with _admitted(run, audit.kill):
+            changes = self._runs.ask_to_kill(run_id, admission)
+        return replace(run, **changes) if changes else self._runs.get(run_id) or run
 
     def give_input(self, user: User | None, run_id: str, line: str | None) -> Run:
         """Hand a line, without its end, to a run that asks for one, or will; None: there are no more.
@@ -207,10 +210,12 @@ class Console:
         send_queue: Callable[[dict[str, Any]], object],
         has_room: Callable[[], bool],
         window: int | None,
+        keep: Callable[[Viewer], object] = lambda _: None,
     ) -> tuple[Run, Viewer, tuple[int, int]]:
         """Send a run's output from a place on, and its status, until its end or the viewer's; a run or its id.
 
-        `send_queue` gets its turn in the queue for as long as it waits, as turns.as_dict.
+        `send_queue` gets its turn in the queue for as long as it waits, as turns.as_dict. `keep` gets the viewer
+        before anything is sent to it, which may be acknowledged at once.
         Answers also the position of the place, and the number of its line.
         """
         if isinstance(run, str):
@@ -220,7 +225,9 @@ class Console:
             rights.require(user, Action.WATCH, found)
         after = self._lookup.position(found, place)
         line = self._lookup.line(found, after)
-        viewer = Viewer(found.id, after, send_output, send_status, send_behind, has_room, window, self._stack.signal())
+        signal = self._stack.signal()
+        viewer = Viewer(found.id, after, send_output, send_status, send_behind, has_room, window, signal, run=found)
+        keep(viewer)
         self._followers.watch(viewer)
         if found.status is Status.QUEUED:
             self._turns.watch(found, viewer, send_queue)
@@ -268,3 +275,21 @@ class Console:
             raise NotFound("There is no such run.")
         rights.require(user, action, run)
         return run
+
+
+@contextlib.contextmanager
+def _admitted(
+    run: Run, record: Callable[[str, str, str], object], first: Callable[[], object] = lambda: None
+) -> Iterator[None]:
+    """What a caller asks for within is recorded afterwards, whether it is stored or not, unless it is refused."""
+    refused = False
+    try:
+        yield
+    except LoginRequired:
+        refused = True
+        audit.denied("login_required", run=run.id)
+        raise
+    finally:
+        if not refused:
+            first()
+            record(run.user.id, run.id, run.job)

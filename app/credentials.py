@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -51,6 +52,8 @@ class Credentials:
         self._flights: dict[str, _Flight] = {}
         self._rests: dict[str, float] = {}
         self._leases: weakref.WeakSet[TokenSource] = weakref.WeakSet()
+        # Held for moments that wait for nothing: runs begin and end in threads of their own.
+        self._leases_lock = threading.Lock()
 
     def get(self, user_id: str, remaining: float = PAGE_SECONDS) -> str:
         """An access token with at least `remaining` seconds left, or what there is where no better can be had.
@@ -65,12 +68,14 @@ class Credentials:
         Raises: LoginAgain; ProviderUnavailable within 5 s; StoreUnavailable.
         """
         lease = TokenSource(user_id, self.fresh(user_id, JOB_SECONDS), self.fresh, self.api_url)
-        self._leases.add(lease)
+        with self._leases_lock:
+            self._leases.add(lease)
         return lease
 
     def release(self, lease: TokenSource) -> None:
         """The lease's run is over: what it held may be revoked."""
-        self._leases.discard(lease)
+        with self._leases_lock:
+            self._leases.discard(lease)
 
     def save(self, user_id: str, token: Token) -> None:
         """Store the tokens of a login, instead of any before.
@@ -111,7 +116,9 @@ class Credentials:
             logger.info("no fresh token for user %r: %s", user_id, error.code)
 
     def _leases_of(self, user_id: str) -> list[TokenSource]:
-        return [lease for lease in list(self._leases) if lease.user_id == user_id]
+        with self._leases_lock:
+            leases = list(self._leases)
+        return [lease for lease in leases if lease.user_id == user_id]
 
     def _revoke(self, user_id: str, token: Token) -> None:
         # Many providers end the access token with its refresh token, so runs that go on with it come first.

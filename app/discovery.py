@@ -227,7 +227,8 @@ def _sources(package: str) -> list[str]:
 
 
 def _forget(package: str) -> dict[str, ModuleType]:
-    names = [name for name in sys.modules if _is_in(name, package)]
+    # A copy: jobs that run meanwhile import.
+    names = [name for name in list(sys.modules) if _is_in(name, package)]
     _known_sources.pop(package, None)
     return {name: sys.modules.pop(name) for name in names}
 

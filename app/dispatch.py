@@ -125,12 +125,17 @@ class Dispatcher:
             if waiting is None or waiting.run.id not in self._waiting:
                 return
             waiting.begins = True
+        begun = False
         try:
             self._executor.start(waiting.run, waiting.job, waiting.params)
+            begun = True
         finally:
-            waiting.begins = False
-        with self._lock:
-            del self._waiting[waiting.run.id]
+            # In one step: a Stop either comes before it, and is seen below, or finds the run with the executor.
+            with self._lock:
+                waiting.begins = False
+                # One that was claimed and could not begin is tried again.
+                if begun or not waiting.claimed:
+                    self._waiting.pop(waiting.run.id, None)
         if waiting.stopped:
             self._executor.stop(waiting.run.id)
 
@@ -156,7 +161,8 @@ class Dispatcher:
     def _record_ends(self) -> None:
         for run, status, message in list(self._ends.values()):
             self._runs.finish(run.id, None, status, message=message)
-            self._ends.pop(run.id, None)
+            with self._lock:
+                self._ends.pop(run.id, None)
 
     def _turn(self) -> bool:
         """Start the next run; False where none may begin."""
@@ -216,8 +222,9 @@ class Dispatcher:
             logger.exception("run %s of job %s could not be started", waiting.run.id, waiting.run.job)
             reason = str(error) if isinstance(error, RealtimeError) else NOT_STARTED
             with self._lock:
-                del self._waiting[waiting.run.id]
-                self._ends[waiting.run.id] = (waiting.run, Status.FAILED, reason)
+                self._waiting.pop(waiting.run.id, None)
+                # A Stop that came meanwhile has said how it ends.
+                self._ends.setdefault(waiting.run.id, (waiting.run, Status.FAILED, reason))
 
     def held(self) -> list[Run]:
         """As Holder.held."""
@@ -245,6 +252,10 @@ class Dispatcher:
                 self._ends[run_id] = (waiting.run, Status.STOPPED, "")
         self._executor.stop(run_id)
         self._news.set()
+
+    def kill(self, run_id: str) -> None:
+        """As Holder.kill: nothing kills a thread."""
+        self.stop(run_id)
 
     def shutdown(self, seconds: float) -> None:
         """The node goes away: what waits is stopped, and what happens as Executor.shutdown has it."""

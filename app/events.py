@@ -8,20 +8,20 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask
 from flask_socketio import SocketIO
 
-from app import auth, messages, rights, visitors
+from app import messages, rights, visitors
 from app.console import Console
-from app.errors import BadRequest, NotFound, RealtimeError, StoreUnavailable
+from app.errors import BadRequest, NotFound, RealtimeError
 from app.health import Health
 from app.lookup import Place
-from app.model import Run, User
+from app.model import Admission, Run, User
 from app.sockets import Sockets
 from app.sockets import sid_of as _sid
 from app.stack import Stack
-from app.viewer import Viewer
-from app.wire import Wire
+from app.viewer import Viewers
+from app.wire import DEFAULT, Wire, encode
 
 logger = logging.getLogger(__name__)
 
@@ -34,9 +34,10 @@ class Page:
     """What the server knows of one connected socket."""
 
     user: User
+    admission: Admission
     newest: str | None = None
     searches: int = 0
-    viewers: dict[str, Viewer] = field(default_factory=dict)
+    viewers: Viewers = field(default_factory=lambda: Viewers(SOCKET_VIEWERS))
 
 
 class Door:
@@ -47,19 +48,25 @@ class Door:
         self._window = app.extensions["settings"].window_bytes
         self._pages: dict[str, Page] = {}
         self._stack: Stack = app.extensions["stack"]
+        self._sessions: Any = app.session_interface
         self._socketio, self._sockets, self._wire = socketio, sockets, wire
         self._health: Health = app.extensions["health"]
         self._health.listen(lambda storage: socketio.emit("storage", storage.as_dict()))
         socketio.on_event("connect", self._connect)
-        socketio.on_event("disconnect", self._disconnect)
+        # Without Flask's request around them, which takes as long as all else that the door does.
+        socketio.server.on("disconnect", self._disconnect, namespace="/")
         for name in ("start_request", "stop_request", "kill_request", "input", "watch", "unwatch", "search"):
-            socketio.on_event(name, self._answering(name, getattr(self, f"_{name}")))
-        # Without Flask around it: it comes many times a second, and concerns what this socket was allowed to watch.
+            socketio.server.on(name, self._answering(name, getattr(self, f"_{name}")), namespace="/")
+        # It comes many times a second, and concerns what this socket was allowed to watch.
         socketio.server.on("ack", self._ack, namespace="/")
         self._wire.on_ack(self._ack)
 
     def _connect(self, *_auth: object) -> None:
-        self._pages[_sid()] = Page(self._sockets.enter().user)
+        socket = self._sockets.enter()
+        self._pages[socket.sid] = Page(socket.user, self._sessions.admission(socket.session))
+        if not self._sockets.knows(socket.sid):
+            # It went before it had a page, which nobody would close.
+            self._disconnect(socket.sid)
         if self._health.storage.reason:
             self._stack.spawn(self._tell_storage, _sid())
 
@@ -80,23 +87,22 @@ class Door:
         except TimeoutError:
             return None
 
-    def _disconnect(self, *_reason: object) -> None:
-        self._sockets.leave()
-        page = self._pages.pop(_sid(), None)
-        if page is None:
-            return
-        for viewer in page.viewers.values():
-            viewer.close()
+    def _disconnect(self, sid: str, *_reason: object) -> None:
+        self._sockets.leave(sid)
+        page = self._pages.pop(sid, None)
+        if page is not None:
+            page.viewers.close()
 
-    def _answering(
-        self, name: str, handle: Callable[[Any, User, dict[str, Any]], dict[str, Any]]
-    ) -> Callable[..., Any]:
+    def _answering(self, name: str, handle: Callable[[str, Any, dict[str, Any]], dict[str, Any]]) -> Callable[..., Any]:
+        door = f"socket:{name}"
+
         @functools.wraps(handle)
-        def answer(*args: Any) -> dict[str, Any] | None:
-            visitors.arrive(request.environ, f"socket:{name}")
+        def answer(sid: str, *args: Any) -> dict[str, Any] | None:
+            visitors.arrive(self._socketio.server.get_environ(sid, namespace="/") or {}, door)
             try:
-                page = self._pages.get(_sid())
-                found = handle(page, self._user(page, name), messages.only(name, args))
+                page = self._pages.get(sid)
+                rights.require(page.user if page and self._is_admitted(page, name) else None, rights.DOORS[door])
+                found = handle(sid, page, messages.only(name, args))
             except RealtimeError as error:
                 wrong = error.as_dict()
             except Exception:
@@ -104,7 +110,7 @@ class Door:
                 wrong = {"code": "error", "message": "Something went wrong here. Please try again."}
             else:
                 return {"ok": True, **found}
-            return self._refuse(_sid(), name, wrong)
+            return self._refuse(sid, name, wrong)
 
         return answer
 
@@ -112,67 +118,56 @@ class Door:
         self._socketio.emit("error", {**wrong, "event": name}, to=sid)
         return {"ok": False, "error": wrong}
 
-    @staticmethod
-    def _user(page: Page | None, name: str) -> User:
-        try:
-            user = auth.current_user() if page else None
-        except StoreUnavailable:
-            # Stop must work all the same; the socket was this user's before the store went away.
-            if page is None or name not in ("stop_request", "kill_request"):
-                raise
-            user = page.user
-        return rights.require(user, rights.DOORS[f"socket:{name}"])
+    def _is_admitted(self, page: Page, name: str) -> bool:
+        """Does the session live with which the page's socket came? To stop a run asks for that by itself."""
+        return name in ("stop_request", "kill_request") or self._sessions.renew(page.admission)
 
-    def _start_request(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
+    def _start_request(self, sid: str, page: Page, message: dict[str, Any]) -> dict[str, Any]:
         job, key = messages.text(message, "job", None), messages.text(message, "key", None)
         params = message.get("params") or {}
         if not isinstance(params, dict):
             raise BadRequest("params: expected an object")
-        run = self._console.start(user, job, params, key)
+        run = self._console.start(page.user, job, params, key)
         page.newest = run.id
-        return self._watching(page, user, run, Place(), bool(message.get("ack")))
+        return self._watching(sid, page, run, Place(), bool(message.get("ack")))
 
-    def _stop_request(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
-        return {"run": self._console.stop(user, _meant(page, message)).as_dict()}
+    def _stop_request(self, _sid: str, page: Page, message: dict[str, Any]) -> dict[str, Any]:
+        return {"run": self._console.stop(page.user, _meant(page, message), page.admission).as_dict()}
 
-    def _kill_request(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
-        return {"run": self._console.kill(user, _meant(page, message)).as_dict()}
+    def _kill_request(self, _sid: str, page: Page, message: dict[str, Any]) -> dict[str, Any]:
+        return {"run": self._console.kill(page.user, _meant(page, message), page.admission).as_dict()}
 
-    def _input(self, _page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
-        run = self._console.give_input(user, messages.run_id(message), messages.line(message))
+    def _input(self, _sid: str, page: Page, message: dict[str, Any]) -> dict[str, Any]:
+        run = self._console.give_input(page.user, messages.run_id(message), messages.line(message))
         return {"run": run.as_dict()}
 
-    def _watch(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
-        return self._watching(page, user, messages.run_id(message), messages.place(message), bool(message.get("ack")))
+    def _watch(self, sid: str, page: Page, message: dict[str, Any]) -> dict[str, Any]:
+        return self._watching(sid, page, messages.run_id(message), messages.place(message), bool(message.get("ack")))
 
-    def _watching(self, page: Page, user: User, run: str | Run, place: Place, acknowledges: bool) -> dict[str, Any]:
-        sid, wire = _sid(), self._wire
+    def _watching(self, sid: str, page: Page, run: str | Run, place: Place, acknowledges: bool) -> dict[str, Any]:
+        wire = self._wire
         address, run_id = wire.address(sid), run if isinstance(run, str) else run.id
-        before = page.viewers.pop(run_id, None)
-        if before is not None:
-            before.close()
-        if len(page.viewers) >= SOCKET_VIEWERS:
-            self._drop_ended(page)
-        found, viewer, (after, line) = self._console.watch(
-            user,
+        page.viewers.drop(run_id)
+        found, _, (after, line) = self._console.watch(
+            page.user,
             run,
             place,
             send_output=lambda piece: wire.output(address, run_id, piece),
-            send_status=lambda run: self._socketio.emit("status", {"run": run.as_dict()}, to=sid),
+            send_status=lambda run: wire.send(address, encode("status", {"run": run.as_dict()}, DEFAULT)),
             send_queue=lambda turn: self._socketio.emit("queue", turn, to=sid),
             send_behind=lambda end: self._socketio.emit("behind", {"run": run_id, "position": end}, to=sid),
             has_room=lambda: wire.has_room(address),
             window=self._window if acknowledges else None,
+            keep=page.viewers.add,
         )
-        page.viewers[run_id] = viewer
         return {"run": found.as_dict(), "after": after, "line": line}
 
-    def _search(self, page: Page, user: User, message: dict[str, Any]) -> dict[str, Any]:
-        sid, run_id, asked = _sid(), messages.run_id(message), messages.search(message)
+    def _search(self, sid: str, page: Page, message: dict[str, Any]) -> dict[str, Any]:
+        run_id, asked = messages.run_id(message), messages.search(message)
         # A page has one search: the one before answers with what it has.
         page.searches = number = page.searches + 1
         found = self._console.search(
-            user,
+            page.user,
             run_id,
             asked.query,
             after=asked.after,
@@ -182,16 +177,8 @@ class Door:
         )
         return {"matches": [asdict(each) for each in found.matches], "searched": found.searched, "done": found.done}
 
-    @staticmethod
-    def _drop_ended(page: Page) -> None:
-        page.viewers = {run_id: viewer for run_id, viewer in page.viewers.items() if not viewer.closed}
-        if len(page.viewers) >= SOCKET_VIEWERS:
-            page.viewers.pop(next(iter(page.viewers))).close()
-
-    def _unwatch(self, page: Page, _user: User, message: dict[str, Any]) -> dict[str, Any]:
-        viewer = page.viewers.pop(messages.run_id(message), None)
-        if viewer is not None:
-            viewer.close()
+    def _unwatch(self, _sid: str, page: Page, message: dict[str, Any]) -> dict[str, Any]:
+        page.viewers.drop(messages.run_id(message))
         return {}
 
     def _ack(self, sid: str, *args: Any) -> dict[str, Any] | None:
@@ -201,7 +188,7 @@ class Door:
             run_id, position = messages.run_id(message), messages.whole(message, "position")
         except BadRequest as error:
             return self._refuse(sid, "ack", error.as_dict())
-        viewer = page.viewers.get(run_id) if page else None
+        viewer = page.viewers.of(run_id) if page else None
         if viewer is not None:
             viewer.acknowledge(position)
         return None

@@ -39,12 +39,13 @@ class Piece:
 
 @dataclass(slots=True)
 class Item:
-    """What stands between two cursors of a log: a piece of output, or a note (`kind`)."""
+    """What stands between two cursors of a log: a piece of output, or a note (`kind`), which may tell `changes`."""
 
     cursor: Cursor
     start: int
     kind: Kind
     piece: Piece | None = None
+    changes: dict[str, Any] | None = None
 
 
 def items_of(records: Iterable[Record], position: int, message_bytes: int) -> Iterator[Item]:
@@ -66,7 +67,7 @@ def items_of(records: Iterable[Record], position: int, message_bytes: int) -> It
             yield Item(cursor, start, record.kind, Piece(start, record.position, (), gap, record.reason))
             start = record.position
         else:
-            yield Item(cursor, start, record.kind)
+            yield Item(cursor, start, record.kind, changes=record.changes)
     if parts:
         yield Item(cursor, start, Kind.OUTPUT, Piece(start, cursor[0], tuple(parts)))
 

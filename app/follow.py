@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from app.errors import StoreUnavailable
 from app.feed import Item, WatchedFeed, items_of, joined
@@ -73,11 +74,13 @@ class Followers:
     def stir(self, run_id: str) -> None:
         """The run's status, or something else that viewers are told, has just been changed by this process."""
         feed = self._feeds.get(run_id)
-        if feed is not None:
-            with self._lock:
-                feed.stirred += 1
-                for viewer in feed.viewers:
-                    viewer.wake.set()
+        if feed is None or (feed.run is not None and feed.run.executor != "thread"):
+            # The reader always waits for the news of runs elsewhere; for those here only until they begin.
+            return
+        with self._lock:
+            feed.stirred += 1
+            for viewer in feed.viewers:
+                viewer.wake.set()
 
     def _news(self, feed: WatchedFeed[Viewer], records: Sequence[Record]) -> None:
         """Under the lock: send news to all who wait for them; who cannot take them now goes on by itself."""
@@ -109,6 +112,7 @@ class Followers:
     def _join(self, viewer: Viewer) -> WatchedFeed[Viewer]:
         with self._lock:
             feed = self._feeds.setdefault(viewer.run_id, WatchedFeed())
+            feed.run = feed.run or viewer.run
             viewer.stirred = feed.stirred
             feed.viewers.append(viewer)
             if not self._reading:
@@ -196,6 +200,7 @@ class Followers:
             stirred = viewer.stirred != feed.stirred
             viewer.stirred = feed.stirred
             items = None if stirred else feed.after(viewer.cursor)
+        heard = items is not None
         if stirred:
             self._tell_news(viewer, feed)
         if items is None:
@@ -205,9 +210,9 @@ class Followers:
         if not items:
             self._await_news(viewer, feed)
             return True
-        return self._send(viewer, feed, items)
+        return self._send(viewer, feed, items, heard=heard)
 
-    def _send(self, viewer: Viewer, feed: WatchedFeed[Viewer], items: list[Item]) -> bool:
+    def _send(self, viewer: Viewer, feed: WatchedFeed[Viewer], items: list[Item], *, heard: bool) -> bool:
         viewer.needs = 1
         for item in joined(items, self._message_bytes):
             size = item.cursor[0] - item.start
@@ -216,7 +221,7 @@ class Followers:
                 break
             if item.kind in (Kind.STATUS, Kind.END):
                 # Before it stands after the note: a store that cannot be asked now is asked again.
-                self._tell_status(viewer, feed, ended=item.kind is Kind.END)
+                self._tell_status(viewer, feed, item, newest=heard and item.cursor == feed.last)
             viewer.send(item)
             if item.kind is Kind.END:
                 return False
@@ -229,8 +234,14 @@ class Followers:
         self._stack.sleep(0)
         return True
 
-    def _tell_status(self, viewer: Viewer, feed: WatchedFeed[Viewer], *, ended: bool) -> None:
-        run = feed.run = self._runs.get(viewer.run_id)
+    def _tell_status(self, viewer: Viewer, feed: WatchedFeed[Viewer], item: Item, *, newest: bool) -> None:
+        ended = item.kind is Kind.END
+        if feed.run is not None and item.changes and (ended or newest):
+            run: Run | None = replace(feed.run, **item.changes)
+        else:
+            # An older note tells of what was.
+            run = self._runs.get(viewer.run_id)
+        feed.run = run
         # The record may be ahead of the log: the final status waits until all output before it is sent.
         if run is not None and (ended or not run.status.final):
             viewer.send_status(run)

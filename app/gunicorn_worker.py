@@ -71,19 +71,14 @@ class JsonLog(TextLog):
 
 
 def _room(worker: Any) -> int:
-    """How many connections there can be: what was asked for, or what the system's limit of open files allows."""
+    """How many connections there can be: what was asked for, or what the limit of open files allows."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     asked: int = worker.cfg.worker_connections
     room = asked if hard == resource.RLIM_INFINITY else max(10, min(asked, hard - OTHER_FILES - REFUSALS))
     if room < asked:
-        worker.log.warning(
-            "MAX_CONNECTIONS is %d, but this process may open %d files only (ulimit -Hn): more than %d connections"
-            " are refused",
-            asked,
-            hard,
-            room,
-        )
+        text = "MAX_CONNECTIONS is %d, but this process may open %d files only (ulimit -Hn): more than %d connections"
+        worker.log.warning(f"{text} are refused", asked, hard, room)
     return room
 
 
@@ -234,6 +229,7 @@ class ThreadsWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def init_process(self) -> None:
         """As the base."""
         self._websockets: set[Any] = set()
+        self._ending, self._ended = False, threading.Event()
         # Each holds a thread; without one left nobody would be answered.
         self._most_lasting: int = self.cfg.threads - max(2, self.cfg.threads // 10)
         self.worker_connections = _room(self)
@@ -252,8 +248,15 @@ class ThreadsWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """As the base, and end the runs beside it."""
         if self.alive:
+            self._ending = True
             threading.Thread(target=self._end, daemon=True).start()
         super().handle_exit(sig, frame)
+
+    def run(self) -> None:
+        """As the base, which waits for connections alone; runs may have none."""
+        super().run()
+        while self._ending and not self._ended.wait(1.0):
+            self.notify()
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """As SIGTERM: runs are ended and recorded in each case."""
@@ -269,6 +272,7 @@ class ThreadsWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
     def _end(self) -> None:
         _end_runs(self)
         time.sleep(LAST_WORDS_SECONDS)
+        self._ended.set()
         while True:
             for client in list(self._websockets):
                 _cut(client)

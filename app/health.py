@@ -85,7 +85,11 @@ class Health:
         else:
             logger.warning("The storage is well again.")
         for listener in self._listeners:
-            listener(self.storage)
+            try:
+                listener(self.storage)
+            except Exception:
+                # The others are told all the same.
+                logger.exception("somebody could not be told how the storage is")
 
     def _ask(self) -> tuple[bool, str]:
         try:

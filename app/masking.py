@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
@@ -41,6 +42,7 @@ class Masker:
         self._signs: tuple[tuple[bytes, bytes], ...] = ()
         self._longest = 0
         self._lines = False
+        self._adding = threading.Lock()
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
@@ -48,16 +50,19 @@ class Masker:
 
         Raises: BadRequest for one under 6 characters: masking it would destroy the output.
         """
-        forms = set(self._forms)
+        new: set[bytes] = set()
         for secret in secrets:
             if len(secret) < SHORTEST:
                 raise BadRequest(f"A secret needs at least {SHORTEST} characters to be masked.")
-            forms |= _forms(secret)
-        # The longest first: one form may contain another.
-        self._forms = tuple(sorted(forms, key=len, reverse=True))
-        self._signs = tuple((_rarest(form), form) for form in self._forms)
-        self._longest = max(map(len, forms), default=0)
-        self._lines = any(b"\n" in form for form in forms)
+            new |= _forms(secret)
+        # Threads of a job that ask for the token as it is renewed add side by side.
+        with self._adding:
+            forms = new | set(self._forms)
+            # The longest first: one form may contain another.
+            self._forms = tuple(sorted(forms, key=len, reverse=True))
+            self._signs = tuple((_rarest(form), form) for form in self._forms)
+            self._longest = max(map(len, forms), default=0)
+            self._lines = any(b"\n" in form for form in forms)
 
     def mask(self, data: bytes) -> bytes:
         """`data` with every whole secret replaced."""
@@ -67,8 +72,8 @@ class Masker:
         return data
 
     def mask_text(self, text: str) -> str:
-        """As mask, for text."""
-        return self.mask(text.encode("utf-8", "replace")).decode("utf-8", "replace") if self._forms else text
+        """As mask, for text; what is no text, such as half of a surrogate pair, becomes a question mark."""
+        return self.mask(text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
     def held(self, data: bytes) -> int:
         """How many bytes at the end of `data` may be the beginning of a secret."""

@@ -129,6 +129,14 @@ class Token:
         return (self.access, self.refresh) if self.refresh else (self.access,)
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What lets a caller in: a key that has to be in the store, and lasts for so many seconds from each use on."""
+
+    key: str
+    seconds: int
+
+
 class Kind(StrEnum):
     """What a record is: bytes of output, a hole that is known, news of the run's status, or the run's end."""
 
@@ -143,7 +151,8 @@ class Record:
     """A piece of a run's log; it ends at byte offset `position`, and `sequence` orders those without bytes there.
 
     `data` is empty but for output; `line` numbers its first line in the whole output, from 1. `omitted` counts bytes
-    that are not stored, on purpose where `reason` is a text for people, else because they were lost.
+    that are not stored, on purpose where `reason` is a text for people, else because they were lost. `changes` are
+    what a note tells of the run as it was then: its fields that change at all, or nothing.
     """
 
     position: int
@@ -155,6 +164,7 @@ class Record:
     line: int = 0
     omitted: int = 0
     reason: str = ""
+    changes: dict[str, Any] | None = None
 
     @property
     def start(self) -> int:

@@ -6,15 +6,19 @@ one by itself; a character that has come in part waits for its rest.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.errors import Fenced, StoreUnavailable
 from app.masking import Masker
-from app.model import Record, Stream
+from app.model import Record, Run, Status, Stream
 from app.store.log import Append, Log, total
+from app.store.runs import Forgotten, Runs
+
+logger = logging.getLogger(__name__)
 
 APPEND_BYTES = 524_288
 # What a recorder keeps after it was stored: a store that is killed may forget what it had not written to its file yet.
@@ -22,6 +26,7 @@ KEPT_BYTES = 1_048_576
 RETRY_SECONDS = (0.05, 1.0)
 # A UTF-8 character has four bytes at most.
 LONGEST_PREFIX = 3
+UNRECORDED = "This run's output could not be recorded; the log of what ran it has more."
 
 
 class Recorder:
@@ -91,7 +96,14 @@ class Recorder:
             records += self._records(stream, self._masker.mask(rest))
             self._rest[stream] = b""
         self.store(records)
-        # Nobody would notice later that the store has forgotten what came last.
+
+    @property
+    def whole(self) -> int | None:
+        """Where the stored output has to end; None where somebody else writes it, or nobody any more."""
+        return None if self._fenced else self.position
+
+    def check(self) -> None:
+        """See to it that the store still has what came last; comes back when it has, as `store`."""
         self.store([], check=True)
 
     def _records(self, stream: Stream, data: bytes) -> list[Record]:
@@ -109,10 +121,7 @@ class Recorder:
         return records
 
     def store(self, records: list[Record], *, check: bool = False) -> None:
-        """Store records that `prepare` made; comes back when they are stored, however long the store is away.
-
-        With `check`, see to it that the store still has what came last.
-        """
+        """Store records that `prepare` made; comes back when they are stored, however long the store is away."""
         while (records or check) and not self._fenced:
             check = False
             size = count = 0
@@ -167,6 +176,37 @@ class Recorder:
             self._log.append(self._run_id, self._epoch, position, again)
 
 
+def finish(
+    runs: Runs, run: Run, recorder: Recorder | None, sleep: Callable[[float], object], status: Status, **values: Any
+) -> None:
+    """Give a run its final status; comes back when it is stored, however long the store is away.
+
+    Nobody would notice later that the store has forgotten what came last of its output: it is seen to before.
+    """
+    delay, longest = RETRY_SECONDS
+    done = False
+    while not done:
+        try:
+            runs.finish(run.id, run.epoch, status, whole=recorder.whole if recorder else None, **values)
+            done = True
+        except Forgotten:
+            if not _is_restored(recorder):
+                recorder, status, values = None, Status.LOST, {**values, "message": UNRECORDED}
+        except StoreUnavailable:
+            sleep(delay)
+            delay = min(2 * delay, longest)
+
+
+def _is_restored(recorder: Recorder | None) -> bool:
+    try:
+        if recorder is not None:
+            recorder.check()
+    except Exception:
+        logger.exception("the end of a run's output cannot be stored again")
+        return False
+    return recorder is not None
+
+
 class Recorded(Protocol):
     """Whoever has a recorder."""
 
@@ -175,14 +215,24 @@ class Recorded(Protocol):
         """The recorder."""
 
 
-def store_all(log: Log, batch: Sequence[tuple[Recorded, list[Record]]]) -> list[bool]:
-    """Store little output of several runs together; False for each that has to see to it by itself."""
+def store_all(log: Log, batch: Sequence[tuple[Recorded, list[Record]]]) -> list[bool | Exception]:
+    """Store little output of several runs together; False for each that has to see to it by itself.
+
+    One that fails with it has its error.
+    """
     offers = [each.recorder.offer(records) for each, records in batch]
-    positions = iter(log.append_all([offer for offer in offers if offer]))
-    return [
-        each.recorder.settle(records, next(positions)) if offer else False
-        for offer, (each, records) in zip(offers, batch, strict=True)
-    ]
+    try:
+        positions = iter(log.append_all([offer for offer in offers if offer]))
+    except Exception:
+        logger.exception("the output of several runs could not be stored together: each of them sees to it by itself")
+        return [False] * len(offers)
+    done: list[bool | Exception] = []
+    for offer, (each, records) in zip(offers, batch, strict=True):
+        try:
+            done.append(each.recorder.settle(records, next(positions)) if offer else False)
+        except Exception as error:  # noqa: BLE001 - it belongs to that run alone
+            done.append(error)
+    return done
 
 
 def unfinished(data: bytes) -> int:

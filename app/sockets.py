@@ -71,12 +71,20 @@ class Sockets:
         if full:
             audit.denied("too_many", user.id)
             raise Refused("too_many", {"message": f"You have {self._most} pages open already: close some."})
+        connection = self._server.eio.sockets.get(address)
+        if connection is None or connection.closed:
+            # It went while the store was asked, and nobody would be told of that.
+            self.leave(socket.sid)
+            raise Refused("gone")
         return socket
 
-    def leave(self) -> None:
-        """Forget who goes; to be called by the namespace's `disconnect`."""
+    def leave(self, sid: str) -> None:
+        """Forget who goes; to be called by the namespace's `disconnect`.
+
+        That is an event of the server's own: Flask-SocketIO leaves out those of a client whose connection is gone.
+        """
         with self._guard:
-            socket = self._sockets.pop(sid_of(), None)
+            socket = self._sockets.pop(sid, None)
             if socket is None:
                 return
             taken = self._open[socket.user.id]
@@ -85,6 +93,10 @@ class Sockets:
                 del taken[socket.address]
             if not taken:
                 del self._open[socket.user.id]
+
+    def knows(self, sid: str) -> bool:
+        """Whether it has entered, and has not gone."""
+        return sid in self._sockets
 
     def end_session(self, session: str) -> None:
         """Disconnect the sockets of a session that has ended."""
@@ -98,14 +110,12 @@ class Sockets:
             sleep(SWEEP_SECONDS)
             sessions = {socket.session for socket in list(self._sockets.values())}
             try:
-                ended = sessions - alive(sessions) if sessions else set()
+                for session in sessions - alive(sessions) if sessions else ():
+                    self.end_session(session)
             except RealtimeError:
                 continue
             except Exception:
                 logger.exception("the sessions of open sockets cannot be checked")
-                continue
-            for session in ended:
-                self.end_session(session)
 
 
 def door_of(namespace: str, event: str) -> str:

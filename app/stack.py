@@ -15,6 +15,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
+from app.threads import Call, start_thread
+
 T = TypeVar("T")
 # How long a thread that computes keeps the interpreter to itself: each system call of the hub may wait so long. A
 # shorter one costs a flood nothing that could be measured, and halves the time of a line beside it.
@@ -101,7 +103,7 @@ class ThreadingStack:
 
     def spawn(self, function: Callable[..., object], *args: object) -> None:
         """As Stack.spawn."""
-        threading.Thread(target=function, args=args, daemon=True).start()
+        start_thread(function, *args)
 
     def sleep(self, seconds: float) -> None:
         """As Stack.sleep."""
@@ -135,28 +137,6 @@ class ThreadingStack:
 
     def listen(self) -> None:
         """As Stack.listen: nothing to do."""
-
-
-class _Call:
-    """One call that an OS thread and the hub hand to each other."""
-
-    def __init__(self, function: Callable[..., Any], args: tuple[object, ...]) -> None:
-        self.function, self.args = function, args
-        self.done = threading.Event()
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self.result = self.function(*self.args)
-        except BaseException as error:  # noqa: BLE001 - whatever it was belongs to the caller
-            self.error = error
-        self.done.set()
-
-    def outcome(self) -> Any:
-        if self.error is not None:
-            raise self.error
-        return self.result
 
 
 class EventletSignal:
@@ -207,7 +187,7 @@ class EventletStack:
         self._eventlet, self._event = eventlet, eventlet.event.Event
         self._trampoline = eventlet.hubs.trampoline
         self._notify_opened = eventlet.hubs.notify_opened
-        self._calls: list[_Call] = []
+        self._calls: list[Call] = []
         self._doorbell: int | None = None
         self._guard = threading.Lock()
 
@@ -249,7 +229,7 @@ class EventletStack:
 
     def call_in_thread(self, function: Callable[..., T], *args: object) -> T:
         """As Stack.call_in_thread."""
-        call = _Call(function, args)
+        call = Call(function, args)
         reader, writer = os.pipe()
 
         def work() -> None:
@@ -258,6 +238,11 @@ class EventletStack:
 
         try:
             threading.Thread(target=work, daemon=True).start()
+        except RuntimeError:
+            os.close(reader)
+            os.close(writer)
+            raise
+        try:
             self.wait_readable(reader)
         finally:
             os.close(reader)
@@ -268,7 +253,7 @@ class EventletStack:
         """As Stack.call_from_thread."""
         if self._doorbell is None:
             raise RuntimeError("the hub does not listen to threads: call listen() in it first")
-        call = _Call(function, args)
+        call = Call(function, args)
         with self._guard:
             self._calls.append(call)
         os.write(self._doorbell, b"!")

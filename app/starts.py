@@ -33,6 +33,8 @@ class Starts:
     ) -> None:
         self._stack, self._executors, self._dispatcher = stack, executors, dispatcher
         self._runs, self._bounds, self._node = runs, bounds, node
+        # The runs that are being withdrawn.
+        self._withdrawn: set[str] = set()
 
     def _happens_here(self, executor: str) -> bool:
         return self._executors[executor].begins is Status.RUNNING
@@ -44,15 +46,20 @@ class Starts:
         """
         try:
             if self._happens_here(run.executor):
-                return self._dispatcher.create(replace(run, node=self._node), job, values, key, self._bounds)
-            return self._runs.create(run, key, self._bounds, kept=False)
+                stored = self._dispatcher.create(replace(run, node=self._node), job, values, key, self._bounds)
+            else:
+                stored = self._runs.create(run, key, self._bounds, kept=False)
         except TooMany as error:
             audit.denied("too_many", run.user.id, detail=str(error))
             raise
         except StoreUnavailable:
             # It may be stored all the same, with only the answer lost.
-            self._stack.spawn(self._withdraw, run, key)
+            self._withdraw(run, key)
             raise
+        if stored.id in self._withdrawn or (stored.id != run.id and stored.message == UNANSWERED):
+            # The same key was tried again, and what it started is about to go: soon the key is free.
+            raise StoreUnavailable(UNANSWERED)
+        return stored
 
     def begin(self, run: Run, key: str | None) -> None:
         """Begin a run that was just stored, or tell those that take it; it fails where that cannot be.
@@ -70,14 +77,21 @@ class Starts:
                 self._runs.finish(run.id, None, Status.FAILED, message=reason)
             except StoreUnavailable:
                 # Stored as live, and run by nobody: it must not wait until its lease is over.
-                self._stack.spawn(self._withdraw, run, key)
+                self._withdraw(run, key)
             raise
 
     def _withdraw(self, run: Run, key: str | None) -> None:
-        while True:
-            try:
-                self._runs.withdraw(run, key, UNANSWERED)
-            except StoreUnavailable:
-                self._stack.sleep(RETRY_SECONDS)
-            else:
-                return
+        self._withdrawn.add(run.id)
+        self._stack.spawn(self._keep_withdrawing, run, key)
+
+    def _keep_withdrawing(self, run: Run, key: str | None) -> None:
+        try:
+            while True:
+                try:
+                    self._runs.withdraw(run, key, UNANSWERED)
+                except StoreUnavailable:
+                    self._stack.sleep(RETRY_SECONDS)
+                else:
+                    return
+        finally:
+            self._withdrawn.discard(run.id)

@@ -8,7 +8,7 @@ import time
 from flask_socketio import SocketIO
 
 from app.audience import SLICE_SECONDS, Audience
-from app.sockets import Sockets, sid_of
+from app.sockets import Sockets
 from app.stack import Stack
 from app.system import LOOK_SECONDS, System
 from app.wire import Wire, encode
@@ -26,15 +26,15 @@ class StatusDoor:
         self._audience, self._news = Audience(stack, wire), stack.signal()
         self._closing, self._tried = False, 0.0
         socketio.on_event("connect", self._connect, namespace=NAMESPACE)
-        socketio.on_event("disconnect", self._disconnect, namespace=NAMESPACE)
+        socketio.server.on("disconnect", self._disconnect, namespace=NAMESPACE)
 
     def _connect(self, *_auth: object) -> None:
         self._audience.enter(self._sockets.enter())
         self._news.set()
 
-    def _disconnect(self, *_reason: object) -> None:
-        self._sockets.leave()
-        self._audience.leave(sid_of())
+    def _disconnect(self, sid: str, *_reason: object) -> None:
+        self._sockets.leave(sid)
+        self._audience.leave(sid)
 
     def hear(self, *_news: object) -> None:
         """Something has changed that is told at once, such as the store's health."""

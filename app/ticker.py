@@ -45,12 +45,14 @@ class Ticker:
         self._socketio, self._sockets, self._stack, self._wire = socketio, sockets, stack, wire
         self._audience, self._guard = Audience(stack, wire), stack.lock()
         self._ticking = False
-        # How many events came of each connection.
+        # How many events came of each connection. Its lock is never held while anything is sent: who cannot be sent
+        # to may be found gone in that very moment, and is forgotten then.
         self._counts: dict[str, int] = {}
+        self._counting = stack.lock()
         # The connections that have not been told "Connected" yet.
         self._new: set[str] = set()
         socketio.on_event("connect", self._connect, namespace=NAMESPACE)
-        socketio.on_event("disconnect", self._disconnect, namespace=NAMESPACE)
+        socketio.server.on("disconnect", self._disconnect, namespace=NAMESPACE)
         socketio.on_event(MY_EVENT, self._my_event, namespace=NAMESPACE)
 
     def _connect(self, *_auth: object) -> None:
@@ -58,6 +60,9 @@ class Ticker:
         self._counts[socket.sid] = 0
         self._new.add(socket.sid)
         self._audience.enter(socket)
+        if not self._sockets.knows(socket.sid):
+            # It went before it was one of the audience, which nobody would tell.
+            self._disconnect(socket.sid)
         self._stack.spawn(self._greet, socket.sid)
         # Looked at and set in one step: of two pages that come first, one begins the task.
         with self._guard:
@@ -81,11 +86,12 @@ class Ticker:
     def _respond(self, sid: str, data: str, count: int) -> None:
         self._socketio.emit("my response", {"data": data, "count": count}, to=sid, namespace=NAMESPACE)
 
-    def _disconnect(self, *_reason: object) -> None:
-        self._sockets.leave()
-        self._counts.pop(sid_of(), None)
-        self._new.discard(sid_of())
-        self._audience.leave(sid_of())
+    def _disconnect(self, sid: str, *_reason: object) -> None:
+        self._sockets.leave(sid)
+        with self._counting:
+            self._counts.pop(sid, None)
+        self._new.discard(sid)
+        self._audience.leave(sid)
 
     def _my_event(self, *args: Any) -> None:
         door, sid = door_of(NAMESPACE, MY_EVENT), sid_of()
@@ -98,9 +104,12 @@ class Ticker:
             wrong = {**error.as_dict(), "event": MY_EVENT}
             self._socketio.emit("error", wrong, to=sid, namespace=NAMESPACE)
             return
-        if sid in self._counts:
-            self._counts[sid] += 1
-            self._respond(sid, data or "", self._counts[sid])
+        with self._counting:
+            count = self._counts.get(sid, -1) + 1
+            if count:
+                self._counts[sid] = count
+        if count:
+            self._respond(sid, data or "", count)
 
     def _tick(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -42,6 +43,8 @@ class Viewer:
     needs: int = 1
     stirred: int = 0
     warned: float = 0.0
+    # As it was when the viewer came.
+    run: Run | None = None
 
     @property
     def allowance(self) -> int:
@@ -69,3 +72,46 @@ class Viewer:
         """Nothing more is sent."""
         self.closed = True
         self.wake.set()
+
+
+class Viewers:
+    """The viewers of one page: one for each run, `most` of them at once, and none once the page is gone."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._by_run = most, dict[str, Viewer]()
+        self._gone = False
+        # Events of one page may be answered side by side. Held for moments that wait for nothing.
+        self._lock = threading.Lock()
+
+    def add(self, viewer: Viewer) -> None:
+        """Instead of another of its run; one too many closes the oldest, and one for a page that is gone is closed."""
+        with self._lock:
+            before = self._by_run.pop(viewer.run_id, None)
+            self._by_run[viewer.run_id] = viewer
+            surplus = [] if before is None else [before]
+            if len(self._by_run) > self._most:
+                ended = [run_id for run_id, each in self._by_run.items() if each.closed]
+                surplus += [self._by_run.pop(run_id) for run_id in ended or (next(iter(self._by_run)),)]
+            if self._gone:
+                surplus.append(viewer)
+        for each in surplus:
+            each.close()
+
+    def of(self, run_id: str) -> Viewer | None:
+        """A run's viewer."""
+        return self._by_run.get(run_id)
+
+    def drop(self, run_id: str) -> None:
+        """Nobody watches this run any more."""
+        with self._lock:
+            viewer = self._by_run.pop(run_id, None)
+        if viewer is not None:
+            viewer.close()
+
+    def close(self) -> None:
+        """The page is gone."""
+        with self._lock:
+            self._gone = True
+            viewers = list(self._by_run.values())
+        for each in viewers:
+            each.close()

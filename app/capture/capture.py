@@ -65,7 +65,7 @@ class Capture:
     def adopt(self, thread: threading.Thread) -> None:
         """A thread of the run is about to start."""
         with self.lock:
-            self.threads = [each for each in self.threads if each.ident is None or each.is_alive()]
+            self.threads = [each for each in self.threads if not _is_over(each)]
             self.threads.append(thread)
 
     def disown(self, thread: threading.Thread) -> None:
@@ -76,7 +76,7 @@ class Capture:
     def wait_for_threads(self) -> None:
         """As a script waits for its threads at its end; a pool's idle workers end with the pool, not with the run."""
         while thread := next(filter(_is_waited_for, self.threads), None):
-            if thread.ident is None:
+            if not _has_begun(thread):
                 # Another thread is about to start it.
                 time.sleep(ROOM_POLL_SECONDS)
             else:
@@ -141,6 +141,14 @@ class Capture:
         self.pipe.close()
 
 
+def _has_begun(thread: threading.Thread) -> bool:
+    # Its number it has before it lives.
+    return thread._started.is_set()  # type: ignore[attr-defined, no-any-return] # as threading itself asks it
+
+
+def _is_over(thread: threading.Thread) -> bool:
+    return _has_begun(thread) and not thread.is_alive()
+
+
 def _is_waited_for(thread: threading.Thread) -> bool:
-    over = thread.ident is not None and not thread.is_alive()
-    return not over and not thread.daemon and getattr(thread, "_target", None) is not _POOL_WORKER
+    return not _is_over(thread) and not thread.daemon and getattr(thread, "_target", None) is not _POOL_WORKER

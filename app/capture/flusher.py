@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import Protocol
 
+logger = logging.getLogger(__name__)
+
 BUSY_SECONDS = 0.001
 IDLE_SECONDS = 0.01
+AGAIN_SECONDS = 0.1
 
 
 class Ticking(Protocol):
@@ -59,7 +63,12 @@ class Flusher:
                 self._wake.wait(self._idle_seconds if captures else None)
                 self._wake.clear()
             for capture in captures:
-                capture.tick()
+                try:
+                    capture.tick()
+                except Exception:
+                    # Without this thread no run's unfinished lines would come any more.
+                    logger.exception("what a run holds back could not be passed on, and is again")
+                    time.sleep(AGAIN_SECONDS)
 
 
 FLUSHER = Flusher()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import logging
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -10,6 +12,8 @@ from app.capture.bell import Bell
 from app.capture.relay import Relay
 from app.model import Stream
 from app.stack import Stack
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 S = TypeVar("S", bound="Source[Any]")
@@ -19,6 +23,7 @@ TAKE_BYTES = 524_288
 SHARED_BYTES = 131_072
 FLOOD_BYTES = 65_536
 FLOOD_SECONDS = 0.002
+AGAIN_SECONDS = 1.0
 
 
 class Tap(Protocol):
@@ -62,18 +67,22 @@ class Source(Protocol[T]):
         """Store it; comes back when it is stored."""
 
     def end(self, error: Exception | None) -> object:
-        """Nothing more will come; with an error, because that was raised."""
+        """Nothing more will come; with an error, because that was raised. Never waits."""
 
 
 class PipeProcessor(Generic[S, T]):
     """One for all runs: what several of them print at a time is stored together, and a flood by itself.
 
     `store_all` stores little pieces of several sources, and answers for each whether it has: one that it could not
-    store, or would have to wait for, is stored by the source itself, beside the others. The sources' pipes ring `bell`.
+    store, or would have to wait for, is stored by the source itself, beside the others; one with an error ends by it.
+    The sources' pipes ring `bell`.
     """
 
     def __init__(
-        self, stack: Stack, store_all: Callable[[list[tuple[S, T]]], list[bool]], bell: Rings | None = None
+        self,
+        stack: Stack,
+        store_all: Callable[[list[tuple[S, T]]], Sequence[bool | Exception]],
+        bell: Rings | None = None,
     ) -> None:
         self._stack, self._store_all = stack, store_all
         self.bell: Any = bell or Bell()
@@ -81,30 +90,46 @@ class PipeProcessor(Generic[S, T]):
         # Those that somebody else takes from at the moment.
         self._busy: set[Tap] = set()
         self._working = False
+        # Runs that begin come from threads of their own.
+        self._lock = threading.Lock()
 
     def add(self, source: S) -> None:
         """Process a source, whose pipe rings this bell, until its pipe is closed and empty."""
         self._sources[source.pipe] = source
-        if not self._working:
-            self._working = True
+        with self._lock:
+            works, self._working = self._working, True
+        if not works:
             self._stack.spawn(self._work)
         # A ring that came before, when the source was not known yet, went by.
         self.bell.ring(source.pipe)
 
     def _work(self) -> None:
         while True:
-            batch = []
-            # Each once: its end must not go before what is in this batch.
-            for pipe in dict.fromkeys(self.bell.wait(self._stack)):
-                source = self._sources.get(pipe)
-                if source is not None and pipe not in self._busy:
-                    prepared = self._take(source)
-                    if prepared is not None:
-                        batch.append((source, prepared))
-            if batch:
-                self._store(batch)
+            try:
+                self._round()
+            except Exception:
+                # Without it no output of any run would be taken any more.
+                logger.exception("what runs print could not be taken, and is again")
+                self._stack.sleep(AGAIN_SECONDS)
+                for pipe in set(self._sources) - self._busy:
+                    self.bell.ring(pipe)
             # Whoever puts it on the wire goes before what comes next.
             self._stack.sleep(0)
+
+    def _round(self) -> None:
+        batch = []
+        # Each once: its end must not go before what is in this batch.
+        for pipe in dict.fromkeys(self.bell.wait(self._stack)):
+            source = self._sources.get(pipe)
+            if source is not None and pipe not in self._busy:
+                try:
+                    prepared = self._take(source)
+                except Exception as error:  # noqa: BLE001 - it ends this source, and no other
+                    self._beside(source, functools.partial(_fail, error))
+                else:
+                    batch += [(source, prepared)] if prepared is not None else []
+        if batch:
+            self._store(batch)
 
     def _take(self, source: S) -> T | None:
         """What a source has to store together with others; None where there is nothing, or too much for that."""
@@ -112,26 +137,27 @@ class PipeProcessor(Generic[S, T]):
         pieces = pipe.take(SHARED_BYTES)
         if not pieces:
             if pipe.ended:
-                self._beside(source, lambda: self._sources.pop(pipe))
+                del self._sources[pipe]
+                source.end(None)
             else:
                 self._leave(pipe)
         elif size_of(pieces) > FLOOD_BYTES:
             self._beside(source, lambda: self._flood(source, pieces))
         else:
-            return self._prepare(source, pieces)
+            prepared: T = source.prepare(pieces)
+            return prepared
         return None
 
-    def _prepare(self, source: S, pieces: Pieces) -> T | None:
-        try:
-            prepared: T = source.prepare(pieces)
-        except Exception as error:  # noqa: BLE001 - it ends this source, and no other
-            self._beside(source, functools.partial(_fail, error))
-            return None
-        return prepared
-
     def _store(self, batch: list[tuple[S, T]]) -> None:
-        for (source, prepared), done in zip(batch, self._store_all(batch), strict=True):
-            if done:
+        all_done: Sequence[bool | Exception]
+        try:
+            all_done = self._store_all(batch)
+        except Exception as error:  # noqa: BLE001 - it ends these sources, and no other
+            all_done = [error] * len(batch)
+        for (source, prepared), done in zip(batch, all_done, strict=True):
+            if isinstance(done, Exception):
+                self._beside(source, functools.partial(_fail, done))
+            elif done:
                 self._leave(source.pipe)
             else:
                 self._beside(source, functools.partial(source.store, prepared))
@@ -146,18 +172,17 @@ class PipeProcessor(Generic[S, T]):
         self._stack.spawn(self._alone, source, work)
 
     def _alone(self, source: S, work: Callable[[], object]) -> None:
-        error = None
         try:
             work()
-        except Exception as raised:  # noqa: BLE001 - it ends this source, and no other
-            error = raised
+        except Exception as error:  # noqa: BLE001 - it ends this source, and no other
             self._sources.pop(source.pipe, None)
             source.pipe.close()
-        self._busy.discard(source.pipe)
-        if source.pipe in self._sources:
-            self._leave(source.pipe)
-        else:
+            self._busy.discard(source.pipe)
             source.end(error)
+        else:
+            # From here on somebody else may take from it, to its end: who takes next leaves it.
+            self._busy.discard(source.pipe)
+            self.bell.ring(source.pipe)
 
     def _flood(self, source: S, pieces: Pieces) -> None:
         """Store what comes until there is silence.

@@ -117,7 +117,12 @@ class FlaskThread(threading.Thread):
         except BaseException as error:  # noqa: BLE001 - a job may raise anything
             ended = error
         # From here on no Stop is raised in this thread: the rest has to be done.
-        interrupt.disarm()
+        try:
+            interrupt.disarm()
+        except interrupt.Stopped:
+            # The job waited in C code, which ended in an error of its own: what was to be raised then came with this
+            # call's beginning.
+            interrupt.disarm()
         try:
             if ended is not None:
                 self.outcome = self._exited(ended.code) if isinstance(ended, SystemExit) else self._failed(ended)
@@ -149,11 +154,17 @@ class FlaskThread(threading.Thread):
 
     async def _await(self, work: Awaitable[object]) -> None:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        if task is not None:
-            self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+        cancels = [task.cancel] if task is not None else []
+
+        def once() -> None:
+            # Stop may be passed on again: a second one would break the job's cleaning up off.
+            while cancels:
+                cancels.pop()()
+
+        self._cancel = lambda: loop.call_soon_threadsafe(once)
         try:
-            if self._asked and task is not None:
-                task.cancel()
+            if self._asked:
+                once()
             await work
         except asyncio.CancelledError:
             if not self._asked:

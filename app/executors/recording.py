@@ -12,10 +12,11 @@ from app.recorder import Recorder
 
 @dataclass(frozen=True)
 class Recording:
-    """The output of one run; `ended` is called when all of it is stored, or with what went wrong."""
+    """The output of one run; `ended` is called by other hub code when all is stored, or with what went wrong."""
 
     pipe: Pipe
     recorder: Recorder
+    spawn: Callable[..., object]
     ended: Callable[[Exception | None], object]
 
     def prepare(self, pieces: Pieces) -> list[Record]:
@@ -28,6 +29,9 @@ class Recording:
 
     def end(self, error: Exception | None) -> None:
         """As Source.end."""
+        self.spawn(self._end, error)
+
+    def _end(self, error: Exception | None) -> None:
         if error is None:
             try:
                 self.recorder.end()

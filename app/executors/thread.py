@@ -22,7 +22,7 @@ from app.executors.recording import Recording
 from app.executors.stages import LIVE, Stages
 from app.masking import SHORTEST, Masker
 from app.model import Record, Run, Status
-from app.recorder import Recorder, store_all
+from app.recorder import UNRECORDED, Recorder, finish, store_all
 from app.stack import Stack
 from app.store.log import Log
 from app.store.runs import Runs
@@ -66,7 +66,7 @@ class ThreadExecutor:
 
     def start(self, run: Run, job: Job, params: dict[str, Any]) -> None:
         """As Executor.start."""
-        masker = Masker(self._secrets(run, job))
+        stack, masker = self._stack, Masker(self._secrets(run, job))
         pipe = Pipe(self._settings.pipe_bytes, self._processor.bell)
         thread = self._thread(run, job, params, masker, pipe)
         hot = self._archiver.open(run.id, lambda: thread.ends)
@@ -92,7 +92,7 @@ class ThreadExecutor:
             del self._live[run.id]
             thread.capture.close()
             raise
-        self._processor.add(Recording(pipe, recorder, functools.partial(self._end, run, thread, masker)))
+        self._processor.add(Recording(pipe, recorder, stack.spawn, functools.partial(self._end, run, thread, masker)))
 
     def _secrets(self, run: Run, job: Job) -> list[str]:
         tokens = self._credentials.secrets(run.user.id)
@@ -140,20 +140,20 @@ class ThreadExecutor:
         if error is not None:
             logger.error("the output of run %s cannot be recorded", run.id, exc_info=error)
             thread.stop()
-            outcome = Outcome(Status.LOST, message="The server failed to record this run's output.")
+            outcome = Outcome(Status.LOST, message=UNRECORDED)
         values = {"exit_code": outcome.exit_code, "message": masker.mask_text(outcome.message)}
-        delay = 0.05
-        while True:
-            try:
-                self._runs.finish(run.id, run.epoch, outcome.status, **values)
-                break
-            except StoreUnavailable:
-                self._stack.sleep(delay)
-                delay = min(2 * delay, 1.0)
-        del self._live[run.id]
-        self.on_room()
-        if thread.lease is not None:
-            self._credentials.release(thread.lease)
+        # What could not be recorded is not asked for.
+        recorder = None if error is not None else thread.recorder
+        try:
+            finish(self._runs, run, recorder, self._stack.sleep, outcome.status, **values)
+        except Exception:
+            # Nobody renews its lease any more, so it is lost in a while.
+            logger.exception("the end of run %s cannot be recorded", run.id)
+        finally:
+            del self._live[run.id]
+            self.on_room()
+            if thread.lease is not None:
+                self._credentials.release(thread.lease)
 
     def announce(self, run: Run) -> None:
         """As Executor.announce: nobody else takes its runs."""

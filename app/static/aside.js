@@ -28,10 +28,17 @@ export class Aside {
     });
   }
 
+  /**
+   * Would `watch` watch it?
+   * @param {Run} run
+   */
+  takes(run) {
+    return LIVE.has(run.status) && !this.#readers.has(run.id) && this.#readers.size < MOST;
+  }
+
   /** @param {Run} run */
   watch(run) {
-    if (!LIVE.has(run.status) || this.#readers.has(run.id) || this.#readers.size >= MOST) return;
-    this.#read(run.id, run.position);
+    if (this.takes(run)) this.#read(run.id, run.position);
   }
 
   /** @param {string} run which is shown now, and so read by another reader */

@@ -39,7 +39,7 @@ const editor = new Editor(element("editor"), typed ?? EXAMPLE, { changed: keep, 
 const menu = new DraftsMenu(drafts, () => editor.text, replace);
 const traceback = new Traceback();
 const frames = new FrameBar((line) => void goTo(line));
-const shown = new Shown(data, { changed, awaited: () => starter.starting, text: read, decorate });
+const shown = new Shown(data, { changed, awaited: () => starter.starting, text: read, decorate, keeps });
 const starter = new Starter(start, (event, message) => shown.ask(event, message));
 const aside = new Aside(shown.socket, (news) => tell(news));
 const input = new InputBox((message) => shown.ask("input", message), { mayFocus, stop: escape });
@@ -123,6 +123,12 @@ function show(other) {
   if (before) aside.watch(known.get(before.id) ?? before);
 }
 
+/** @param {string} id of a run that is shown no more: its news come from elsewhere, without a gap */
+function keeps(id) {
+  const run = known.get(id);
+  return run !== undefined && aside.takes(run);
+}
+
 /** @param {string} text that is shown */
 function read(text) {
   if (traceback.take(text)) frames.show(traceback);
@@ -199,6 +205,8 @@ element("runs").addEventListener("click", (event) => {
     void edit(id).then(() => editor.focus());
   }
 });
+// Who clicks into the code is about to type there.
+element("editor").addEventListener("pointerdown", () => (typing = true));
 element("code-form").addEventListener("submit", (event) => {
   event.preventDefault();
   void run();

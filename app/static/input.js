@@ -71,6 +71,8 @@ export class InputBox {
     const run = this.#run;
     if (!run) return;
     const typed = this.#line.value;
+    // A second click or key before the next question is none of its answers.
+    if (this.#leaving && !typed) return;
     if (typed.length > LONGEST_LINE) {
       say(element("input-error"), `This line is too long: at most ${LONGEST_LINE} characters can be sent.`);
       return;
@@ -80,7 +82,7 @@ export class InputBox {
     window.clearTimeout(this.#leaving);
     this.#leaving = window.setTimeout(() => this.#hide(), BETWEEN_MILLISECONDS);
     const given = await this.send({ run: run.id, ...answer });
-    if (given.ok || this.#run?.id !== run.id) return;
+    if (given.ok || this.#run?.id !== run.id || this.#run.status !== "running") return;
     // What was typed is not lost.
     this.#line.value ||= typed;
     window.clearTimeout(this.#leaving);

@@ -43,6 +43,8 @@ export class Part {
    */
   live(reader, address) {
     this.#loading?.abort();
+    this.#loading = null;
+    say(element("part-error"), "");
     this.#reader = reader;
     this.#address = address;
     this.screen.live = true;
@@ -112,7 +114,9 @@ export class Part {
         const { text, more } = await download(`${this.#address}?${place}`, loading, this.screen.terminal.cols);
         const last = from + text.split("\n").length - 1;
         if (distance && more && last <= line) continue;
+        if (loading.signal.aborted) return false;
         await this.#fill(text);
+        if (loading.signal.aborted) return false;
         this.#from = from;
         this.#last = last;
         this.#more = more;

@@ -28,12 +28,15 @@ export class Shown {
   #stop = elementOf("stop", HTMLButtonElement);
   #wrong = element("form-error");
   #downloads = prepareDownloads();
+  /** Which of Stop and Kill now got no answer, so that the page says to press it again. */
+  #unanswered = "";
 
   /**
    * @param {import("./contract.js").PageData} data
    * @param {{changed: (run: Run) => void, awaited: () => boolean, text?: (data: string) => void,
-   *          decorate?: (row: HTMLElement, run: Run) => void}} page `awaited`: is a run being started, whose id is not
-   *   known yet? `text` is given the output as it is shown, `decorate` a new row of the list of runs
+   *          decorate?: (row: HTMLElement, run: Run) => void, keeps?: (run: string) => boolean}} page `awaited`: is a run being started, whose id is not
+   *   known yet? `text` is given the output as it is shown, `decorate` a new row of the list of runs;
+   *   `keeps`: does another reader go on with the run that is shown no more?
    */
   constructor(data, page) {
     this.links = data.links;
@@ -87,7 +90,8 @@ export class Shown {
   open(run) {
     if (this.reader?.run !== run.id) this.search.reset();
     const end = Math.max(run.position, this.reader?.run === run.id ? this.reader.rendered : 0);
-    this.reader?.close(this.reader.run === run.id);
+    const { reader: before } = this;
+    before?.close(before.run === run.id || Boolean(this.page.keeps?.(before.run)));
     this.run = run;
     this.#log.dataset.status = "";
     const address = this.links.output.replace("RUN", run.id);
@@ -130,7 +134,15 @@ export class Shown {
     this.state.show(run);
     this.#log.dataset.status = run.status;
     this.#stop.disabled = !LIVE.has(run.status) || run.status === "stopping";
+    const stops = !LIVE.has(run.status) || (this.#unanswered === "Stop" && run.status === "stopping");
+    if (this.#unanswered && stops) this.#again("");
     this.page.changed(run);
+  }
+
+  /** @param {string} button to be pressed again, or none */
+  #again(button) {
+    this.#unanswered = button;
+    say(this.#wrong, button && `The server did not answer. Please press ${button} again.`);
   }
 
   async stop() {
@@ -139,9 +151,8 @@ export class Shown {
     this.#stop.disabled = true;
     const answer = await this.ask("stop_request", { run: reader.run });
     if (answer.ok) reader.status(answer.run);
-    else {
-      this.#stop.disabled = false;
-      this.complain(answer.error, "The server did not answer. Please press Stop again.");
+    else if (answer.error !== SILENCE || this.run?.status !== "stopping") {
+      this.#refused(answer.error, "Stop");
     }
   }
 
@@ -150,8 +161,20 @@ export class Shown {
     const { reader } = this;
     const answer = await this.ask("kill_request", { run: reader?.run ?? "" });
     if (answer.ok) reader?.status(answer.run);
-    else this.complain(answer.error, "The server did not answer. Please press Kill now again.");
+    else this.#refused(answer.error, "Kill now");
     return answer.ok;
+  }
+
+  /**
+   * @param {import("./contract.js").Fault} fault
+   * @param {string} button that was pressed
+   */
+  #refused(fault, button) {
+    const live = this.run !== null && LIVE.has(this.run.status);
+    this.#stop.disabled = !live || this.run?.status === "stopping";
+    if (fault !== SILENCE) this.complain(fault);
+    // The answer may be lost with its connection, and the run have ended all the same.
+    else if (live) this.#again(button);
   }
 
   /**
