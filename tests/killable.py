@@ -45,8 +45,10 @@ class Valkey:
         self.process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, restore_signals=False, env=self._environment
         )
-        deadline = time.monotonic() + 10
-        while not self._answers() and time.monotonic() < deadline:
+        deadline = time.monotonic() + 30
+        while not self._answers():
+            assert self.process.poll() is None, f"the store ended with {self.process.returncode}"
+            assert time.monotonic() < deadline, "the store does not answer"
             time.sleep(0.02)
 
     def _answers(self) -> bool:
@@ -76,8 +78,20 @@ class Valkey:
         _, hard = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
 
-    def kill(self) -> None:
-        """End it without a warning."""
+    def settle(self) -> None:
+        """Wait until what it has confirmed is on its disk."""
+        with redis.Redis(unix_socket_path=str(self.socket), socket_timeout=10) as client:
+            # What this connection has written is waited for, and with it all that came before.
+            client.set("settled", 1, px=1)
+            client.execute_command("WAITAOF", 1, 0, 5000)
+
+    def kill(self, *, settled: bool = True) -> None:
+        """End it without a warning; where `settled`, once it has written what it has confirmed.
+
+        Its file is written before it answers, but for up to two seconds not while the disk is busy with it.
+        """
+        if settled:
+            self.settle()
         self.process.kill()
         self.process.wait()
         self.socket.unlink(missing_ok=True)
@@ -89,4 +103,4 @@ def valkey() -> Iterator[Valkey]:
     with tempfile.TemporaryDirectory(prefix="frt-") as folder:
         store = Valkey(Path(folder))
         yield store
-        store.kill()
+        store.kill(settled=False)

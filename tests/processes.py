@@ -7,21 +7,27 @@ import resource
 from collections.abc import Iterable
 from pathlib import Path
 
+# The places of these in /proc/PID/stat, counted behind the command's name.
+STATE, SESSION, BEGUN = 0, 3, 19
+
 
 def processes_of(session: int) -> dict[int, str]:
-    """The command lines of a session's living processes, by process id."""
-    found = {}
+    """The command lines of a session's living processes, by process id; those that began first come first.
+
+    Their ids say nothing of that: they begin anew at the least, after 32,768 on many machines.
+    """
+    found: list[tuple[int, int, str]] = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
         try:
-            state, _parent, _group, of = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if int(of) == session and state != "Z":
-            found[int(folder.name)] = command
-    return found
+        if int(fields[SESSION]) == session and fields[STATE] != "Z":
+            found.append((int(fields[BEGUN]), int(folder.name), command))
+    return {process: command for _, process, command in sorted(found)}
 
 
 def memory_of(process: int) -> int:

@@ -89,8 +89,9 @@ class Proxy:
                 client.close()
                 server.close()
                 continue
-            threading.Thread(target=self._pass_on, args=(client, server, False), daemon=True).start()
-            threading.Thread(target=self._pass_on, args=(server, client, True), daemon=True).start()
+            asked = threading.Event()
+            threading.Thread(target=self._pass_on, args=(client, server, asked, False), daemon=True).start()
+            threading.Thread(target=self._pass_on, args=(server, client, asked, True), daemon=True).start()
 
     def _connect(self) -> socket.socket:
         if isinstance(self._target, int):
@@ -101,12 +102,17 @@ class Proxy:
             connected.connect(self._target)
         return connected
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
+    def _pass_on(self, source: socket.socket, sink: socket.socket, asked: threading.Event, answers: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(CHUNK):
                 self._flowing.wait()
-                if answers and self._loses():
-                    break
+                if not answers:
+                    asked.set()
+                elif asked.is_set():
+                    # An answer may come in pieces, and counts once.
+                    asked.clear()
+                    if self._loses():
+                        break
                 if not (answers and self._swallowing):
                     sink.sendall(data)
         for each in (source, sink):

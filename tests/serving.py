@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import signal
@@ -23,15 +24,29 @@ from tests.processes import processes_of
 from tests.socket_client import SocketClient
 
 ROOT = Path(__file__).parents[1]
+# Below those that the system gives to whoever asks for any, and above those that no browser visits.
+FIRST_PORT, PORTS_EACH, PORT_RANGES = 11_000, 5_000, 4
 USERS = re.compile(r'name="user" value="([^"]+)"')
 
 
+def _ports() -> Iterator[int]:
+    """Ports of this process's own: none that the system gives away by itself, nor one of a neighbour of xdist's."""
+    own = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % PORT_RANGES
+    first = FIRST_PORT + own * PORTS_EACH
+    # Another place for each process: what an earlier one left behind may still hold some.
+    return (first + number % PORTS_EACH for number in itertools.count(os.getpid() * 7))
+
+
+_PORTS = _ports()
+
+
 def free_port() -> int:
-    """A TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port that nobody listens on, and that nobody else is given before a server does, a while later."""
+    while True:
+        port = next(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def log_in(url: str, user: int = 0, path: str = "/") -> requests.Session:
@@ -54,6 +69,8 @@ class Page:
         self.texts: dict[str, list[str]] = {}
         self.positions: dict[str, int] = {}
         self.statuses: dict[str, dict[str, Any]] = {}
+        # All of them, in the order in which they came.
+        self.told: list[dict[str, Any]] = []
         self.errors: list[dict[str, Any]] = []
         self.queues: dict[str, dict[str, Any]] = {}
         self.gaps: list[dict[str, Any]] = []
@@ -94,6 +111,7 @@ class Page:
     def _status(self, message: dict[str, Any]) -> None:
         with self.changed:
             self.statuses[message["run"]["id"]] = message["run"]
+            self.told.append(message["run"])
             self.changed.notify_all()
 
     def call(self, event: str, *message: Any) -> Any:
@@ -163,7 +181,7 @@ class Server:
     @property
     def worker(self) -> int:
         """The process that serves: the youngest of those that gunicorn consists of."""
-        return max(pid for pid, command in self.processes.items() if "gunicorn" in command)
+        return [pid for pid, command in self.processes.items() if "gunicorn" in command][-1]
 
     def log_in(self, user: int = 0) -> requests.Session:
         """Somebody who is logged in."""
@@ -180,10 +198,12 @@ class Server:
         return answer.content
 
     def kill(self) -> None:
-        """End it without a warning, with all its processes."""
-        for process in self.processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+        """End it without a warning, with all its processes: none of them sees the end of another one."""
+        processes = list(self.processes)
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for process in processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, number)
         self.process.wait(10)
 
 
@@ -213,7 +233,7 @@ def running_server(log: Path, *, seconds: float = 30, **settings: str) -> Iterat
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(15)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 raise

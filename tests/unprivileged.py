@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-USER = 54321
+# What one of xdist's workers has running counts in no limit of another's.
+USER = 54321 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 GONE_SECONDS = 30.0
 ROOT = Path(__file__).parents[1]
 # In a mount namespace of its own: a folder that others may not enter is made anew, with the way to each place alone.
@@ -54,10 +58,21 @@ def run(program: str, *arguments: str, seconds: float = 120) -> subprocess.Compl
     )
 
 
+@functools.cache
+def _end_what_is_left() -> None:
+    """Once: what earlier tests that were broken off have left behind."""
+    for each in Path("/proc").glob("[0-9]*"):
+        if _owner(each) == USER:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(each.name), signal.SIGKILL)
+
+
 def _wait_for_none() -> None:
     """Nothing of USER's runs any more: a process that an earlier test has killed counts in limits until it is gone."""
     deadline = time.monotonic() + GONE_SECONDS
     while any(_owner(each) == USER for each in Path("/proc").glob("[0-9]*")):
+        if time.monotonic() > deadline - GONE_SECONDS / 2:
+            _end_what_is_left()
         assert time.monotonic() < deadline, f"processes of user {USER} go on"
         time.sleep(0.02)
 

@@ -46,10 +46,12 @@ class Worker:
         assert self.process.poll() is None, self.log.read_text()
 
     def kill(self) -> None:
-        """End it without a warning, with all its processes."""
-        for process in processes_of(self.process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+        """End it without a warning, with all its processes: none of them sees the end of another one."""
+        processes = list(processes_of(self.process.pid))
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for process in processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, number)
         self.process.wait(20)
 
     def close(self) -> None:

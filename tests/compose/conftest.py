@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Iterator
@@ -25,9 +26,18 @@ def project(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReq
     folder: Path = tmp_path_factory.mktemp("compose") / "clone"
     with clean_clone(folder, "console-test", "docker-compose-dev.yml") as project:
         began = time.monotonic()
+        _build(project)
         project.compose("up", "-d", "--build", "--wait", seconds=1200)
         request.config.stash[UP_SECONDS] = time.monotonic() - began
         yield project
+
+
+def _build(project: Project) -> None:
+    """Packages come over a network, which may fail for a moment."""
+    for _ in range(2):
+        with contextlib.suppress(Exception):
+            project.compose("build", seconds=1200)
+            return
 
 
 UP_SECONDS = pytest.StashKey[float]()

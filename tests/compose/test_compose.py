@@ -83,9 +83,13 @@ def test_a_service_can_do_no_more_than_it_needs(project: Project, service: str) 
     assert host["CapDrop"] == ["ALL"]
     assert host["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"}
     assert host["RestartPolicy"]["Name"] == "unless-stopped"
+    # Redis' own look at its health, which is listed too for a moment, is root's.
+    wait_until(lambda: _nobody_is_root(project, service), "a server is root's")
+
+
+def _nobody_is_root(project: Project, service: str) -> bool:
     processes = docker("top", f"{project.name}-{service}-1", "-eo", "pid,uid,args").splitlines()[1:]
-    assert processes
-    assert not [line for line in processes if line.split()[1] == "0"]
+    return bool(processes) and not [line for line in processes if line.split()[1] == "0"]
 
 
 def test_nobody_sees_secrets_that_are_not_theirs(project: Project) -> None:
@@ -206,7 +210,7 @@ def test_flask_restarted_in_mid_run(project: Project) -> None:
     run = _running(page)
     began = time.monotonic()
     project.compose("restart", "flask")
-    assert time.monotonic() - began < 9, "SIGTERM did not reach the web server: it was killed after 10 s"
+    assert time.monotonic() - began < 60, "SIGTERM did not reach the web server: it is killed after 11 minutes"
     page = _again(page, person, run)
     assert page.wait_for_end(run)["status"] == "stopped"
     assert not page.gaps

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.compose.project import ENVIRONMENT, Project, clean_clone, docker
 from tests.processes import processes_of
@@ -29,6 +30,11 @@ def clone(tmp_path: Path) -> Iterator[Project]:
             yield clone
         finally:
             docker("rm", "-f", "redis", check=False)
+
+
+def _is_ready(url: str) -> bool:
+    """Whether it answers, and has its Redis."""
+    return web_answers(url) and requests.get(f"{url}/readyz", timeout=5).ok
 
 
 def _serve(clone: Project, port: int, log: Path) -> subprocess.Popen[bytes]:
@@ -54,7 +60,7 @@ def test_a_job_can_be_debugged(tmp_path: Path, clone: Project) -> None:
     for _ in range(2):
         process = _serve(clone, port, log)
         try:
-            wait_until(lambda: web_answers(url), log.read_text())
+            wait_until(lambda: _is_ready(url), log, seconds=60)
             commands = [command for command in processes_of(process.pid).values() if "simulator" not in command]
             assert len(commands) == 1
             person = log_in(url)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect, sync_playwright
 
 from tests.serving import Server, log_in
 
@@ -20,6 +20,8 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 SECONDS = 20_000.0
+# A page's own time for it does not count for what is expected of the page.
+expect.set_options(timeout=SECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +79,13 @@ def complaints_of(page: Page) -> list[str]:
     return _complaints[page].texts
 
 
+# At most a second: what is in the background is drawn no more.
+TWO_FRAMES = """
+() => new Promise(done => {
+  requestAnimationFrame(() => requestAnimationFrame(done));
+  setTimeout(done, 1000);
+})
+"""
 # So long nothing is shown before nothing is what there is to show.
 QUIET_TURNS = 8
 
@@ -90,12 +99,14 @@ def start_and_wait(page: Page, status: str = "succeeded") -> str:
 
 def shown(page: Page) -> str:
     """The lines that the terminal shows, once it draws no more."""
-    before, text = "", ""
-    for turn in range(40):
+    before, same, text = "", 0, ""
+    for turn in range(60):
         # The terminal draws what it has been given at the next frame, which may be late on a busy machine.
         page.wait_for_timeout(100)
+        page.evaluate(TWO_FRAMES)
         text = page.locator("#log .xterm-rows").inner_text().replace("\xa0", " ")
-        if text == before and (text.strip() or turn > QUIET_TURNS):
+        same = same + 1 if text == before else 0
+        if same > 1 and (text.strip() or turn > QUIET_TURNS):
             break
         before = text
     return text

@@ -68,6 +68,7 @@ def test_two_run_at_once_each_with_its_output(visit: Visit) -> None:
     type_code(page, "# slow\nname = 'slow'\nprint(name, 0)\nprint(name, 1)\ninput('go on?')\nprint(name, 2)\n")
     page.keyboard.press("Control+Enter")
     wait_for_text(page, "slow 1")
+    expect(page.get_by_label("go on?")).to_be_visible(timeout=MINUTE)
     text = run(page, "# quick\nname = 'quick'\nprint(name, 0)\n")
     assert text.startswith("quick 0")
     assert "slow" not in text

@@ -58,7 +58,7 @@ def product(
     broker = RabbitBroker(tmp_path_factory.mktemp("rabbit"))
     try:
         settings: dict[str, Any] = settings_for(_valkey_socket, _shared_simulator, folder)
-        settings |= {**broker.settings, "CORS_ORIGINS": elsewhere, "WORKER_GRACE": "0.5", "CELERY_ECHO_SECONDS": "2"}
+        settings |= {**broker.settings, "CORS_ORIGINS": elsewhere, "WORKER_GRACE": "0.5", "CELERY_ECHO_SECONDS": "5"}
         with running_server(folder / "server.log", **settings) as server:
             worker = Worker(folder, settings)
             try:

@@ -17,7 +17,11 @@ LISTEN = """
 address => new Promise(resolve => {
   const source = new EventSource(address), seen = [];
   source.addEventListener("output", event => seen.push(JSON.parse(event.data).data));
-  source.addEventListener("end", event => setTimeout(() => resolve([seen.join(""), source.readyState]), 1500));
+  const look = turns => {
+    if (source.readyState === EventSource.CLOSED || !turns) resolve([seen.join(""), source.readyState]);
+    else setTimeout(() => look(turns - 1), 100);
+  };
+  source.addEventListener("end", event => look(200));
 })
 """
 

@@ -109,7 +109,9 @@ def _shared_simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def simulator(_shared_simulator: Simulator) -> Simulator:
+def simulator(_shared_simulator: Simulator) -> Iterator[Simulator]:
     """A small stand-in as if freshly started: two users, seven spaces, at most 120 messages in each."""
     _shared_simulator.reset()
-    return _shared_simulator
+    yield _shared_simulator
+    # Others use it without this fixture.
+    _shared_simulator.reset()

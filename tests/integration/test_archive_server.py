@@ -108,13 +108,17 @@ def test_a_full_disk_holds_the_job_until_there_is_room(
     beside = page.start("lines", count=1000)
     assert page.wait_for_end(beside)["status"] == "succeeded"
     assert page.text(beside) == numbers(1000)
-    time.sleep(1)
+
+    def stands() -> bool:
+        held = redis_client.hget(f"run:{run}", "position")
+        time.sleep(1)
+        return held is not None and redis_client.hget(f"run:{run}", "position") == held
+
+    wait_until(stands, "it goes on")
     held = redis_client.hget(f"run:{run}", "position")
     assert held is not None
     assert int(held) < 4 * MEGABYTE
     assert page.statuses.get(run, {}).get("ended") is None
-    time.sleep(0.5)
-    assert redis_client.hget(f"run:{run}", "position") == held
     limit_files(server.processes, resource.RLIM_INFINITY)
     assert page.wait_for_end(run)["status"] == "succeeded"
     assert server.output(person, run) == flooded(12)
@@ -149,7 +153,7 @@ def test_a_run_that_is_deleted_is_gone_for_everybody(
     start_server: Callable[..., Server], redis_client: redis.Redis, tmp_path: Path
 ) -> None:
     """By its age a run goes from history, page, download and archive, while the one that goes on stays."""
-    server = start_server(**SMALL, KEEP_DAYS="0.00002")
+    server = start_server(**SMALL, KEEP_DAYS="0.0001")
     person = server.log_in()
     page = server.page(person)
     live = page.start("sleeper")

@@ -20,9 +20,11 @@ from app.store.connection import connect
 from app.store.subscriptions import MOST_PER_USER, Subscriptions
 from tests.killable import Valkey
 
+MOST_SILENCES = 200
 
-def _settings(url: str) -> Settings:
-    return load_settings(None, redis_url=url, channels=5000, redis_timeout=0.5)
+
+def _settings(url: str, **more: float) -> Settings:
+    return load_settings(None, redis_url=url, channels=5000, **more)
 
 
 @pytest.fixture
@@ -128,13 +130,17 @@ def test_what_comes_between_snapshot_and_first_change_is_not_lost(store: Channel
         listener.begin(None)
         if not number % 2:
             store.set({"A": str(number)})
-        events = iter(listener)
-        seen = [next(events)[1][1]["A"].value]
+        events, expected = iter(listener), [number] if number % 2 else [number - 1, number]
+        seen, silences = [next(events)[1][1]["A"].value], 0
         for name, value in events:
-            if name == "silence":
+            if name != "silence":
+                seen.append(value.value)
+                continue
+            silences += 1
+            # On a machine that is busy it may be silent before the change, too.
+            if len(seen) >= len(expected) or silences > MOST_SILENCES:
                 break
-            seen.append(value.value)
-        assert seen == [str(number)] if number % 2 else seen == [str(number - 1), str(number)]
+        assert seen == [str(each) for each in expected]
         feed.leave(listener)
 
 
@@ -204,7 +210,7 @@ def test_one_reader_for_all_which_ends_with_the_last(store: ChannelStore, stack:
 
 def test_streams_outlive_the_store(valkey: Valkey, stack: Stack) -> None:
     """While it is away they go on in silence; then come the changes, or what was missed, and nothing is wrong."""
-    settings = _settings(f"unix://{valkey.socket}")
+    settings = _settings(f"unix://{valkey.socket}", redis_timeout=0.5)
     store = ChannelStore(settings, stack, connect(settings, stack))
     feed = ChannelFeed(stack, store)
     store.set({"A": "0"})
@@ -225,7 +231,7 @@ def test_streams_outlive_the_store(valkey: Valkey, stack: Stack) -> None:
 
 def test_a_jobs_newest_values_wait_for_the_store(valkey: Valkey, stack: Stack) -> None:
     """While it is away setting fails nobody; then each channel has its newest value."""
-    settings = _settings(f"unix://{valkey.socket}")
+    settings = _settings(f"unix://{valkey.socket}", redis_timeout=0.5)
     store = ChannelStore(settings, stack, connect(settings, stack))
     writer = ChannelWriter(stack, store)
     writer.set("A", "0", Masker())
@@ -239,7 +245,10 @@ def test_a_jobs_newest_values_wait_for_the_store(valkey: Valkey, stack: Stack) -
         assert time.monotonic() < deadline
         stack.sleep(0.05)
     writer.set("A", "4", Masker())
-    assert store.read(["A"])[1]["A"].value == "4"
+    # It may still be behind the others.
+    while store.read(["A"])[1]["A"].value != "4":
+        assert time.monotonic() < deadline
+        stack.sleep(0.05)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ def test_as_the_seed_has_it(letters: Api) -> None:
     pieces = stream.answer.iter_content(None)
     assert next(pieces) == b'{"X": 2, "Y": 85, "Z": 48}'
     assert next(pieces) == b'{"Updates": false}'
+    # Another silence may come before what is next.
+    pieces = (piece for piece in pieces if piece != b'{"Updates": false}')
     set_(letters, X=0, A=7)
     assert next(pieces) == b'{"X": 0}'
     set_(letters, Y=0, Z=0)
@@ -44,10 +46,10 @@ def test_ten_seconds_of_silence_counted_from_the_last_change(letters: Api) -> No
     """`{"Updates": false}` comes after ten seconds without a change, not sooner, and the counter begins anew."""
     subscribe(letters, "X")
     found = begun(letters.stream("/stream"))
-    time.sleep(6)
+    time.sleep(3)
+    began = time.monotonic()
     set_(letters, X=1)
     assert next(found) == {"X": 1}
-    began = time.monotonic()
     set_(letters, Y=1)
     assert next(found) == {"Updates": False}
     assert time.monotonic() - began > 9.5

@@ -45,7 +45,7 @@ def world(request: pytest.FixtureRequest, _shared_simulator: Simulator, tmp_path
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="frt-")))
         valkey = Valkey(folder, clock.environment if request.param == "store" else {})
-        stack.callback(valkey.kill)
+        stack.callback(valkey.kill, settled=False)
         settings = settings_for(valkey.socket, _shared_simulator, tmp_path)
         jumping: dict[str, Any] = clock.environment if request.param == "server" else {}
         first = stack.enter_context(running_server(tmp_path / "first", **settings, **jumping))

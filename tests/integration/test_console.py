@@ -107,8 +107,9 @@ def test_output_by_every_means_arrives_and_the_console_is_empty(page: Page, serv
 
 
 def _log(server: Server) -> list[str]:
-    """The server's log without the audit record."""
-    return [line for line in server.log.read_text().splitlines() if "app.audit" not in line]
+    """The server's log without the audit record, and without that a busy machine held it up."""
+    others = ("app.audit", "app.watchdog")
+    return [line for line in server.log.read_text().splitlines() if not any(other in line for other in others)]
 
 
 def test_a_line_of_ten_megabytes_arrives(page: Page, server: Server, person: requests.Session) -> None:
@@ -203,7 +204,8 @@ def test_unwatch_ends_the_output(page: Page) -> None:
     run = page.start("lines", count=1000, pause=0.005)
     page.wait_for_text(run, "10\n")
     assert page.call("unwatch", {"run": run}) == {"ok": True}
-    time.sleep(0.1)
+    # What was on its way.
+    time.sleep(0.5)
     before = page.text(run)
     time.sleep(0.3)
     assert page.text(run) == before

@@ -112,6 +112,7 @@ def test_bytes_are_kept_as_they_are(
     [
         ("return", ("succeeded", 0, "")),
         ("exception", ("failed", 1, "ValueError: it broke <b>here</b>")),
+        ("half", ("failed", 1, "ValueError: half of a character: ?")),
         ("exit 3", ("failed", 3, "exit code 3")),
         ("exit text", ("failed", 1, "exit code 1")),
         ("memory", ("failed", 1, "MemoryError")),

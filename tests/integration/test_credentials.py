@@ -84,11 +84,11 @@ def test_freshen_does_not_wait(stack: Stack, nodes: Nodes, simulator: Simulator)
     """What a page asks for happens beside it, however slow the provider is."""
     one = nodes()
     old = login(one, simulator)
-    simulator.fault("/access_token", delay=1.0)
+    simulator.fault("/access_token", delay=4.0)
     began = time.monotonic()
     one.freshen(ANN)
     stack.sleep(0)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 3
     until(stack, lambda: one.secrets(ANN) != old.secrets)
     assert refreshes(simulator) == 1
 
@@ -99,7 +99,7 @@ def test_a_later_login_replaces(stack: Stack, nodes: Nodes, simulator: Simulator
     login(one, simulator)
     simulator.fault("/access_token", delay=1.0)
     one.freshen(ANN)
-    stack.sleep(0.3)
+    until(stack, lambda: simulator.count("/access_token") == 1)
     newer = login(one, simulator, left=5000.0)
     until(stack, lambda: refreshes(simulator) == 1)
     stack.sleep(0.5)
@@ -112,11 +112,11 @@ def test_a_refresh_does_not_undo_a_logout(
     """A logout while a refresh is under way leaves no token behind, neither here nor at the provider."""
     one = nodes(revocation_url=f"{simulator.url}/revoke")
     login(one, simulator)
-    simulator.fault("/access_token", delay=1.0)
+    simulator.fault("/access_token", delay=4.0)
     # Else the revoked refresh token would be refused, and there would be nothing to undo.
     simulator.fault("/revoke", cut=True)
     one.freshen(ANN)
-    stack.sleep(0.3)
+    until(stack, lambda: simulator.count("/access_token") == 1)
     one.forget(ANN)
     until(
         stack, lambda: refreshes(simulator) == 1 and not simulator.tokens("access") and not simulator.tokens("refresh")
@@ -147,7 +147,7 @@ def test_forget_with_a_dead_provider(stack: Stack, nodes: Nodes, simulator: Simu
     login(one, simulator)
     began = time.monotonic()
     one.forget(ANN)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
     stack.sleep(0.3)
     assert one.secrets(ANN) == ()
 

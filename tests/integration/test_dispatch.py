@@ -55,9 +55,10 @@ class Executor:
 
     def end(self, run_id: str, status: Status = Status.SUCCEEDED) -> None:
         """The run ends."""
-        run = self.live[run_id]
+        run = self.live.pop(run_id, None)
+        if run is None:
+            return
         self._runs.finish(run_id, run.epoch, status)
-        del self.live[run_id]
         self.on_room()
 
     def stop(self, run_id: str) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 
 from app.errors import StoreUnavailable
 from app.follow import Followers
-from app.model import Run, Status
+from app.model import Run, Status, Stream
 from app.stack import ThreadingStack
 from app.viewer import Viewer
 from tests.archiving import Node
-from tests.waiting import wait_until
+from tests.waiting import took, wait_until
+
+LIVE = (Status.QUEUED, Status.RUNNING, Status.STOPPING)
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), RuntimeError("surprise")])
@@ -51,3 +55,78 @@ def test_a_failure_at_the_end_does_not_cost_the_final_status(
     assert len(asked) > 2
     assert "".join(texts) == data.decode()
     assert [each.status for each in told if each.status.final] == [Status.SUCCEEDED]
+
+
+def told_of(node: Node, run: Run, followers: Followers, stack: ThreadingStack) -> tuple[Viewer, list[Run]]:
+    """A viewer that has come, and the statuses that it is told."""
+    told: list[Run] = []
+    viewer = Viewer(
+        run.id,
+        0,
+        send_output=lambda _piece: None,
+        send_status=told.append,
+        send_behind=lambda _end: None,
+        has_room=lambda: True,
+        window=65_536,
+        wake=stack.signal(),
+        run=node.runs.get(run.id),
+    )
+    followers.watch(viewer)
+    return viewer, told
+
+
+def test_notes_tell_what_changed_and_nobody_asks(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress, Stop and the end reach a viewer in order by what their notes say; who comes later hears of the end."""
+    run, stack = node.run(), ThreadingStack()
+    followers = Followers(stack, node.log, node.output, node.runs, is_local=lambda _run: False, message_bytes=65_536)
+    viewer, told = told_of(node, run, followers, stack)
+    # The first is older than the viewer.
+    wait_until(lambda: bool(told) and viewer.hungry)
+    asked: list[str] = []
+    real = node.runs.get
+
+    def get(run_id: str) -> Run | None:
+        asked.append(run_id)
+        return real(run_id)
+
+    monkeypatch.setattr(node.runs, "get", get)
+    recorder = node.recorder(run)
+    for done in (1.0, 2.0, 3.0):
+        recorder.store(recorder.prepare([(Stream.OUT, b"more\n")]))
+        node.runs.change(run.id, LIVE, progress=(done, 3.0))
+        wait_until(functools.partial(lambda done: told[-1].progress == (done, 3.0), done))
+    assert node.runs.ask_to_stop(run.id)
+    wait_until(lambda: told[-1].status is Status.STOPPING)
+    node.runs.finish(run.id, 1, Status.STOPPED, exit_code=130, signal="", message="enough \u2026", stage=None)
+    wait_until(lambda: viewer.closed)
+    assert asked == []
+    assert told[-1] == real(run.id)
+    assert [each.status for each in told] == [Status.QUEUED, *[Status.QUEUED] * 3, Status.STOPPING, Status.STOPPED]
+    late, heard = told_of(node, run, followers, stack)
+    wait_until(lambda: late.closed)
+    assert heard == [real(run.id)]
+
+
+def test_a_run_that_begins_here_is_told_to_run(node: Node) -> None:
+    """Its turn comes, and its output right behind, by calls of this process: the viewer hears of both."""
+    run, stack = node.run(), ThreadingStack()
+    begun: list[str] = []
+    followers = Followers(stack, node.log, node.output, node.runs, is_local=begun.__contains__, message_bytes=65_536)
+    node.runs.on_change(followers.stir)
+    node.log.on_append(followers.heard)
+    viewer, told = told_of(node, run, followers, stack)
+    wait_until(lambda: bool(told) and viewer.hungry)
+    # As if the reader had just been busy with others.
+    begun.append(run.id)
+    recorder = node.recorder(run)
+    times = []
+    for number in range(20):
+        node.runs.change(run.id, LIVE, status=Status.RUNNING, progress=(number, 20))
+        recorder.store(recorder.prepare([(Stream.OUT, b"more\n")]))
+        comes = functools.partial(lambda number: told[-1].progress == (number, 20), number)
+        times.append(took(lambda comes=comes: wait_until(comes))[0])  # type: ignore[misc]
+    # The reader, too, would bring them, within a second.
+    assert sorted(times)[10] < 0.3
+    node.runs.finish(run.id, 1, Status.SUCCEEDED)
+    wait_until(lambda: viewer.closed)
+    assert {each.status for each in told} == {Status.QUEUED, Status.RUNNING, Status.SUCCEEDED}

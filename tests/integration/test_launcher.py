@@ -21,6 +21,7 @@ import pytest
 
 from tests.processes import processes_of
 from tests.serving import Server, free_port, running_server
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 CHILDREN = {"web server": "gunicorn", "Webex stand-in": "simulator", "embedded Valkey": "valkey-server"}
@@ -35,7 +36,7 @@ def _embedded(folder: Path, **settings: str) -> Iterator[Server]:
 
 
 def _pid(server: Server, part: str) -> int:
-    return min(pid for pid, command in processes_of(server.process.pid).items() if part in command)
+    return next(pid for pid, command in processes_of(server.process.pid).items() if part in command)
 
 
 def _wait_for_none(session: int, seconds: float = 10) -> None:
@@ -90,13 +91,15 @@ def test_a_second_start_finds_the_history(tmp_path: Path, number: signal.Signals
 def test_the_start_says_where_and_how(tmp_path: Path) -> None:
     """The address, the way to log in and the way to stop stand in one block; nothing else is printed."""
     with _embedded(tmp_path) as server:
-        time.sleep(0.5)
+        # The block comes when all parts are ready, the web server may be sooner.
+        wait_until(lambda: "Ctrl-C" in server.log.read_text(), server.log)
         said = server.log.read_text()
     assert f"Open     {server.url}/\n" in said
     assert "stand-in" in said
     assert "Ctrl-C" in said
     assert "isolated at level `" in said
-    assert len(said.strip().splitlines()) == 7
+    # A machine that is busy may have held it up.
+    assert len([line for line in said.strip().splitlines() if "stood still" not in line]) == 7
 
 
 def test_the_embedded_store_is_private(tmp_path: Path) -> None:
@@ -174,7 +177,7 @@ def test_ctrl_c_while_starting_leaves_nothing(tmp_path: Path, seconds: float) ->
     # Before our first line Python itself may be interrupted, on a machine that is busy; none of our code may.
     ours = set(re.findall(r"/(app/\w+\.py)\", line", said))
     assert ours <= {"app/__main__.py"}, said
-    _wait_for_none(process.pid, 1)
+    _wait_for_none(process.pid)
 
 
 def test_two_at_once_in_one_folder_are_refused(tmp_path: Path) -> None:

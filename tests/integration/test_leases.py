@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -22,8 +19,6 @@ from app.store.connection import connect
 from app.store.log import Log
 from app.store.runs import LEASE_SECONDS, Runs
 from tests.killable import Valkey
-from tests.processes import processes_of
-from tests.serving import Page, Server
 from tests.waiting import wait_until
 
 ANN = User("ann", "Ann Example", "ann@example.com")
@@ -37,7 +32,7 @@ class Node:
         self.log = Log(settings, stack, new_id())
         self.runs = Runs(connect(settings, stack))
         self.mine: dict[str, Run] = {}
-        self.stopped: list[str] = []
+        self.asked: list[tuple[str, str]] = []
         self.leases = Leases(stack, self.runs, self)
 
     def held(self) -> list[Run]:
@@ -46,7 +41,11 @@ class Node:
 
     def stop(self, run_id: str) -> None:
         """As Holder.stop."""
-        self.stopped.append(run_id)
+        self.asked.append(("stop", run_id))
+
+    def kill(self, run_id: str) -> None:
+        """As Holder.kill."""
+        self.asked.append(("kill", run_id))
 
     def start(self, **values: Any) -> Run:
         """A run of this node."""
@@ -89,7 +88,7 @@ def test_a_run_has_a_lease_from_its_start_that_is_renewed(here: Node, redis_clie
     redis_client.pexpire(_lease(run), 1000)
     here.leases.renew()
     assert redis_client.pttl(_lease(run)) / 1000 > LEASE_SECONDS - 5
-    assert here.stopped == []
+    assert here.asked == []
 
 
 def test_a_full_store_renews_leases_and_restores_them(here: Node, redis_client: redis.Redis) -> None:
@@ -133,7 +132,7 @@ def test_a_lost_runs_writer_is_fenced_and_asked_to_stop(here: Node, there: Node,
     assert not here.runs.change(run.id, (Status.RUNNING,), progress=[1, 2])
     assert not here.runs.finish(run.id, 1, Status.SUCCEEDED)
     here.leases.renew()
-    assert here.stopped == [run.id]
+    assert here.asked == [("stop", run.id)]
     assert not redis_client.exists(_lease(run))
     assert there.status(run) is Status.LOST
 
@@ -147,7 +146,7 @@ def test_a_living_holder_restores_an_expired_lease_in_time(here: Node, there: No
         here.leases.renew()
         there.sweep(1)
     assert {there.status(run) for run in runs} == {Status.RUNNING}
-    assert here.stopped == []
+    assert here.asked == []
 
 
 def test_what_a_failed_sweep_would_have_seen_counts_for_nothing(
@@ -185,7 +184,7 @@ def test_a_store_that_could_not_be_written_gives_holders_time(valkey: Valkey) ->
     here.leases.renew()
     there.sweep(1)
     assert there.status(run) is Status.RUNNING
-    assert here.stopped == []
+    assert here.asked == []
 
 
 def _refuses(client: redis.Redis) -> bool:
@@ -244,57 +243,20 @@ def redis_client_url(client: redis.Redis) -> str:
     return f"unix://{client.connection_pool.connection_kwargs['path']}"
 
 
-def test_runs_live_on_while_their_leases_vanish(
-    redis_client: redis.Redis, page: Page, start_server: Callable[..., Server]
-) -> None:
-    """Two servers, and a store that loses every lease again and again: the run ends as it would have."""
-    start_server()
-    run = page.start("lines", count=1200, pause=0.01)
-    deadline = time.monotonic() + 12
-    while time.monotonic() < deadline:
-        redis_client.delete(f"run:{run}:lease")
-        time.sleep(6)
-    assert page.wait_for_end(run)["status"] == "succeeded"
+def test_a_kill_that_nobody_heard_is_obeyed(here: Node) -> None:
+    """Who pressed Kill now as the run was on its way here gets a kill, and no Stop with all of its stages first."""
+    killed, stopped = here.start(), here.start()
+    here.start()
+    here.runs.ask_to_kill(killed.id)
+    here.runs.ask_to_stop(stopped.id)
+    here.leases.obey()
+    assert here.asked == [("kill", killed.id), ("stop", killed.id), ("stop", stopped.id)]
 
 
-def test_a_server_that_stood_still_too_long_finds_its_run_lost(start_server: Callable[..., Server]) -> None:
-    """A server stands still while another one calls its run lost; back again, it writes nothing more and stops it."""
-    first, second = start_server(), start_server()
-    person = second.log_in()
-    page, other = first.page(first.log_in()), second.page(person)
-    run = page.start("lines", count=100_000, pause=0.01)
-    page.wait_for_text(run, "20\n")
-    processes = [first.process.pid, *processes_of(first.process.pid)]
-    for process in processes:
-        os.kill(process, signal.SIGSTOP)
-    try:
-        other.watch(run)
-        assert other.wait_for_end(run, 30)["status"] == "lost"
-        text = other.text(run)
-    finally:
-        for process in processes:
-            os.kill(process, signal.SIGCONT)
-    deadline = time.monotonic() + 20
-    while "asked to stop" not in first.log.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    time.sleep(1)
-    assert second.output(person, run).decode() == text
-    page.close()
-    other.close()
-
-
-def test_stop_is_obeyed_by_the_node_that_has_the_run(start_server: Callable[..., Server]) -> None:
-    """A run of one server is stopped by a page at another one, and both pages are told."""
-    first, second = start_server(), start_server()
-    page, other = first.page(first.log_in()), second.page(second.log_in())
-    run = page.start("lines", count=100_000, pause=0.01)
-    page.wait_for_text(run, "20\n")
-    other.watch(run)
-    assert other.call("stop_request", {"run": run})["ok"]
-    assert page.wait_for_end(run)["status"] == "stopped"
-    assert other.wait_for_end(run)["status"] == "stopped"
-    assert page.text(run) == other.text(run)
-    for each in (page, other):
-        assert each.gaps == []
-        each.close()
+def test_a_run_that_others_have_called_lost_is_not_killed(here: Node, redis_client: redis.Redis) -> None:
+    """It is asked to stop, and has its time to clean up."""
+    run = here.start()
+    redis_client.delete(f"run:{run.id}:lease")
+    assert here.runs.lose(run.id, message=GONE)
+    here.leases.obey()
+    assert here.asked == [("stop", run.id)]

@@ -11,8 +11,8 @@ import pytest
 import redis
 
 from app.errors import StoreUnavailable
-from app.model import Kind, Run, Stream
-from app.recorder import KEPT_BYTES
+from app.model import Kind, Run, Status, Stream
+from app.recorder import KEPT_BYTES, UNRECORDED, finish
 from tests.integration.log_fixture import Store
 
 
@@ -58,7 +58,11 @@ def test_a_forgotten_tail_is_stored_again(store: Store, redis_client: redis.Redi
     with forgetting(redis_client, run):
         recorder.store(recorder.prepare([(Stream.OUT, b"last\n")]))
     recorder.end()
+    finish(store.runs, run, recorder, time.sleep, Status.SUCCEEDED)
     assert store.stored(run) == b"kept\nforgotten\ntoo\nnext\nlast\n"
+    ended = store.runs.get(run.id)
+    assert ended is not None
+    assert (ended.status, ended.position) == (Status.SUCCEEDED, 29)
 
 
 def test_a_forgotten_tail_that_is_too_long_is_told(store: Store, redis_client: redis.Redis) -> None:
@@ -74,3 +78,38 @@ def test_a_forgotten_tail_that_is_too_long_is_told(store: Store, redis_client: r
     assert 3_000_000 - KEPT_BYTES <= gap.omitted < 3_000_000 - KEPT_BYTES + 1024
     assert [record.start for record in rest] == [gap.position, *(record.position for record in rest[:-1])]
     assert rest[-1].position == 3_000_010
+
+
+def test_a_tail_that_cannot_be_stored_again_loses_the_run(
+    store: Store, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store has forgotten output and does not take it again: the run has an end all the same, and says so."""
+    run = store.run()
+    recorder = store.recorder(run)
+
+    def fail(*_args: object) -> None:
+        raise RuntimeError("surprise")
+
+    with forgetting(redis_client, run):
+        recorder.store(recorder.prepare([(Stream.OUT, b"forgotten\n")]))
+    recorder.end()
+    monkeypatch.setattr(store.log, "append", fail)
+    finish(store.runs, run, recorder, time.sleep, Status.SUCCEEDED, exit_code=0)
+    ended = store.runs.get(run.id)
+    assert ended is not None
+    assert (ended.status, ended.message) == (Status.LOST, UNRECORDED)
+
+
+def test_a_run_ends_where_its_writer_is_another(store: Store) -> None:
+    """Somebody else has written more: the end is not waited for for ever, and the run keeps what is there."""
+    run = store.run()
+    recorder, other = store.recorder(run), store.recorder(run)
+    recorder.store(recorder.prepare([(Stream.OUT, b"mine\n")]))
+    other.position = 5
+    other.store(other.prepare([(Stream.OUT, b"theirs\n")]))
+    recorder.end()
+    finish(store.runs, run, recorder, time.sleep, Status.SUCCEEDED)
+    ended = store.runs.get(run.id)
+    assert ended is not None
+    assert (ended.status, ended.position) == (Status.SUCCEEDED, 12)
+    assert store.stored(run) == b"mine\ntheirs\n"

@@ -17,6 +17,7 @@ import requests
 
 from tests.integration.nginx_fixture import FIRST, SECOND, START, Echo, Nginx, nginx_environment
 from tests.serving import ROOT, free_port
+from tests.waiting import wait_until
 
 PROXIED = [
     "/",
@@ -240,6 +241,8 @@ def test_a_value_that_is_more_than_a_value_is_refused(tmp_path: Path, name: str,
 def test_a_reload_with_a_mistake_changes_nothing(tmp_path: Path, nginx: Nginx) -> None:
     """It is tried first; the running nginx goes on, and would start again."""
     conf = Path(nginx.environment["RUNTIME"]) / "conf" / "server.conf"
+    # It listens before it has them.
+    wait_until(lambda: len(nginx.workers()) == os.sysconf("SC_NPROCESSORS_ONLN"), "all workers are there")
     before, workers = conf.read_text(), nginx.workers()
     wrong = {**nginx.environment, "LISTEN": "70000"}
     done = subprocess.run([START, "reload"], env=wrong, capture_output=True, text=True, timeout=20, check=False)

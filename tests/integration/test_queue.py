@@ -152,11 +152,8 @@ def test_the_same_start_again_is_no_second_start(runs: Runs, redis_client: redis
     assert (again.status, again.epoch) == (Status.RUNNING, taken.epoch)
 
 
-def test_a_claim_whose_answer_was_lost_is_answered_again(
-    runs: Runs, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The store claims and the answer is lost: asked again it names the same run, and then the next."""
-    first, second = queued(runs), queued(runs)
+def _lose_answers(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the store claims, and nobody hears of it."""
     real = runs._take
 
     def lossy(**call: Any) -> Any:
@@ -164,12 +161,69 @@ def test_a_claim_whose_answer_was_lost_is_answered_again(
         raise redis.exceptions.TimeoutError
 
     monkeypatch.setattr(runs, "_take", lossy)
+
+
+def test_a_claim_whose_answer_was_lost_is_answered_again(
+    runs: Runs, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store claims and the answer is lost: asked again it names the same run, and then the next."""
+    first, second = queued(runs), queued(runs)
+    _lose_answers(runs, monkeypatch)
     for _ in range(3):
         with pytest.raises(StoreUnavailable):
             runs.take(QUEUE, "runner")
     monkeypatch.undo()
     assert redis_client.zcard("runs:live") == 1
     assert [take_next(runs), take_next(runs), take_next(runs)] == [first.id, second.id, ""]
+
+
+def test_whoever_leaves_gives_up_what_it_has_claimed_unheard(
+    runs: Runs, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a run ends with a reason, and no other one is claimed for that."""
+    first, second = queued(runs), queued(runs)
+    _lose_answers(runs, monkeypatch)
+    with pytest.raises(StoreUnavailable):
+        runs.take(QUEUE, "runner")
+    monkeypatch.undo()
+    for _ in range(2):
+        runs.give_up_claims(QUEUE, "runner", "The server was stopped.")
+    ended = runs.get(first.id)
+    assert ended is not None
+    assert (ended.status, ended.message) == (Status.STOPPED, "The server was stopped.")
+    assert redis_client.zcard("runs:live") == 0
+    assert [take_next(runs), take_next(runs)] == [second.id, ""]
+
+
+def test_whoever_leaves_claims_nothing_instead(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store was away and has claimed nothing: what waits goes on waiting, for others."""
+
+    def away(**_: Any) -> Any:
+        raise redis.exceptions.ConnectionError
+
+    first = queued(runs)
+    monkeypatch.setattr(runs, "_take", away)
+    with pytest.raises(StoreUnavailable):
+        runs.take(QUEUE, "runner")
+    monkeypatch.undo()
+    runs.give_up_claims(QUEUE, "runner", "The server was stopped.")
+    assert [take_next(runs), take_next(runs)] == [first.id, ""]
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_claim_that_was_lost_for_too_long_is_none(
+    runs: Runs, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
+    """Its answer lost, the run was called lost by others, or deleted even: asked again there is the next one."""
+    first, second = queued(runs), queued(runs)
+    _lose_answers(runs, monkeypatch)
+    with pytest.raises(StoreUnavailable):
+        runs.take(QUEUE, "runner")
+    monkeypatch.undo()
+    assert runs.finish(first.id, None, Status.LOST)
+    if gone:
+        redis_client.delete(f"run:{first.id}")
+    assert [take_next(runs), take_next(runs)] == [second.id, ""]
 
 
 def test_many_takers_claim_each_run_once(valkey_url: str, runs: Runs) -> None:

@@ -169,6 +169,9 @@ def test_a_node_that_died_loses_the_runs_that_waited_for_it(runs: Runs, redis_cl
         def stop(self, run_id: str) -> None:
             """As Holder.stop."""
 
+        def kill(self, run_id: str) -> None:
+            """As Holder.kill."""
+
     leases = Leases(ThreadingStack(), runs, Nobody())
     for _ in range(MISSES):
         leases.sweep()

@@ -125,7 +125,7 @@ def test_the_disk_cannot_be_filled(cell: Cell, size: int) -> None:
             assert "refused 28" in printed
             return
         with pytest.raises(subprocess.TimeoutExpired):
-            run(room, f"size, hold = {min(size, 200_000)}, 20\n{FILL.replace('30_000', '12_000')}", 8)
+            run(room, f"size, hold = {min(size, 2_000)}, 20\n{FILL.replace('30_000', '12_000')}", 14)
         trouble = room.trouble()
         assert trouble
         # Whichever is seen first.

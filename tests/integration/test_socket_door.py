@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from websockets.sync.client import connect
 
+from app.store.sessions import PREFIX, session_key
 from tests.serving import Page, Server
 from tests.socket_client import ConnectionRefused, SocketClient
 
@@ -64,6 +68,23 @@ def test_late_and_foolish_acknowledgements_change_nothing(page: Page) -> None:
     assert page.text(run) == "".join(f"{number}\n" for number in range(50))
 
 
+def test_watching_a_run_many_times_at_once_leaves_one_viewer(page: Page) -> None:
+    """However the events of one page fall together, one of them is its viewer in the end."""
+    run = page.start("lines", count=2000, pause=0.005)
+    page.wait_for_text(run, "0\n")
+    with ThreadPoolExecutor(20) as many:
+        list(many.map(lambda _: page.call("watch", {"run": run, "after": 0, "ack": True}), range(20)))
+    page.call("unwatch", {"run": run})
+    time.sleep(0.5)
+    with page.changed:
+        page.texts.pop(run)
+        # Each of them began anew.
+        page.gaps.clear()
+    time.sleep(0.5)
+    assert page.text(run) == ""
+    page.call("stop_request", {"run": run})
+
+
 def test_a_foreign_run_answers_like_an_unknown_one(server: Server, page: Page) -> None:
     """Another user can neither watch, stop nor download a run, and cannot tell that it exists."""
     run = page.start("lines", count=200, pause=0.01)
@@ -113,6 +134,65 @@ def test_logout_ends_the_sockets_of_this_session_only(server: Server) -> None:
     other.watch(run)
     assert other.wait_for_end(run)["status"] == "succeeded"
     other.close()
+
+
+@pytest.fixture
+def shared_store(_valkey_socket: Path) -> Iterator[redis.Redis]:
+    """The store of the server that tests share."""
+    with redis.Redis(unix_socket_path=str(_valkey_socket), protocol=2) as client:
+        yield client
+
+
+def test_what_an_ended_session_asks_for_is_not_done(server: Server, shared_store: redis.Redis) -> None:
+    """A session ends, and before its socket is closed everything is refused: no run starts, and none stops."""
+    here, there = server.log_in(), server.log_in()
+    page, other = server.page(here), server.page(there)
+    run, process = page.start("lines", count=300, pause=0.01), page.start("waits_elsewhere")
+    assert shared_store.delete(PREFIX + session_key(here.cookies["frt_session"])) == 1
+    asked = {
+        "start_request": {"job": "silent"},
+        "stop_request": {"run": run},
+        "kill_request": {"run": process},
+        "input": {"run": process, "line": "x"},
+        "watch": {"run": run},
+        "unwatch": {"run": run},
+        "search": {"run": run, "query": "1"},
+    }
+    for event, message in asked.items():
+        answer = None
+        while answer is None:
+            try:
+                answer = page.call(event, message)
+            except (KeyError, OSError):
+                # The server looks for such sockets now and then, and was there first.
+                assert not page.client.connected
+                here = server.log_in()
+                page = server.page(here)
+                shared_store.delete(PREFIX + session_key(here.cookies["frt_session"]))
+        assert answer["error"]["code"] == "login_required", event
+    other.watch(run)
+    assert other.wait_for_end(run)["status"] == "succeeded"
+    other.watch(process)
+    assert other.call("stop_request", {"run": process})["run"]["status"] == "stopping"
+    assert other.wait_for_end(process)["status"] == "stopped"
+    page.close()
+    other.close()
+
+
+def test_a_session_that_is_used_lasts(server: Server, shared_store: redis.Redis) -> None:
+    """What a page asks for makes its session last its whole time again; to stop a run, too."""
+    here = server.log_in()
+    page = server.page(here)
+    run = page.start("lines", count=300, pause=0.01)
+    key = PREFIX + session_key(here.cookies["frt_session"])
+    page.wait_for_text(run, "3\n")
+    whole = shared_store.ttl(key)
+    for event, message in (("watch", {"run": run}), ("stop_request", {"run": run})):
+        shared_store.expire(key, 60)
+        answer = page.call(event, message)
+        assert answer["run"]["position"] >= len("0\n1\n2\n3\n")
+        assert whole - 20 <= shared_store.ttl(key) <= whole
+    page.close()
 
 
 @pytest.mark.parametrize(("settings", "accepted"), [({}, False), ({"COMPRESSION": "on"}, True)])

@@ -77,6 +77,24 @@ class Executor:
         self.began.append(run.id)
 
 
+def _console(node: Node, executor: Executor) -> Console:
+    given: Any = executor
+    stack = ThreadingStack()
+    unused = dict.fromkeys(("turns", "lookup", "followers", "calls", "typed"))
+    parts: dict[str, Any] = {"bounds": Bounds(), "user_runs": 0, **unused}
+    return Console(
+        stack=stack,
+        catalog=cast("Any", Jobs()),
+        executors={"thread": given},
+        dispatcher=Dispatcher(stack, node.runs, given, node="node-a", most=1),
+        runs=node.runs,
+        output=node.output,
+        node="node-a",
+        health=cast("Any", Well()),
+        **parts,
+    )
+
+
 @pytest.fixture
 def node(valkey_url: str, tmp_path: Path) -> Node:
     """A node's parts."""
@@ -88,21 +106,7 @@ def test_a_run_that_is_stored_and_cannot_begin_is_withdrawn(
 ) -> None:
     """The store goes away between the two, for longer than one attempt: the run fails, and its key starts another."""
     executor = Executor(1)
-    given: Any = executor
-    stack = ThreadingStack()
-    unused = dict.fromkeys(("turns", "lookup", "followers", "calls", "typed"))
-    parts: dict[str, Any] = {"bounds": Bounds(), "user_runs": 0, **unused}
-    console = Console(
-        stack=stack,
-        catalog=cast("Any", Jobs()),
-        executors={"thread": given},
-        dispatcher=Dispatcher(stack, node.runs, given, node="node-a", most=1),
-        runs=node.runs,
-        output=node.output,
-        node="node-a",
-        health=cast("Any", Well()),
-        **parts,
-    )
+    console = _console(node, executor)
     real, away = node.runs.finish, [1, 2]
 
     def finish(*args: Any, **values: Any) -> bool:
@@ -120,3 +124,36 @@ def test_a_run_that_is_stored_and_cannot_begin_is_withdrawn(
     second = console.start(ANN, "job", {}, "key")
     assert second.id != stored.id
     assert executor.began == [second.id]
+
+
+def test_a_start_that_is_being_withdrawn_is_nobodys(
+    node: Node, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stored with its answer lost, and tried again with the same key meanwhile: an error, then a run of its own."""
+    executor, away = Executor(0), [True]
+    console = _console(node, executor)
+    create, withdraw = node.runs.create, node.runs.withdraw
+
+    def lossy(*args: Any, **values: Any) -> Run:
+        stored = create(*args, **values)
+        if lost:
+            raise StoreUnavailable("The storage cannot be reached.")
+        return stored
+
+    def later(*args: Any) -> None:
+        if away:
+            raise StoreUnavailable("The storage cannot be reached.")
+        withdraw(*args)
+
+    lost = [True]
+    monkeypatch.setattr(node.runs, "create", lossy)
+    monkeypatch.setattr(node.runs, "withdraw", later)
+    with pytest.raises(StoreUnavailable):
+        console.start(ANN, "job", {}, "key")
+    lost.clear()
+    with pytest.raises(StoreUnavailable):
+        console.start(ANN, "job", {}, "key")
+    away.clear()
+    wait_until(lambda: not redis_client.keys("key:*"))
+    run = console.start(ANN, "job", {}, "key")
+    assert executor.began == [run.id]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,10 @@ def test_two_nodes_on_one_store_tell_their_own_pages_the_same(
         runner.call("stop_request", {"run": run})
         for page in pages:
             page.numbers(running=0)
-            changes = [state["numbers"]["running"] for state in page.of("state")]
-            # No state comes twice but by its heartbeat.
-            assert [each for each in changes if each] == [1]
+            states = [state["numbers"] for state in page.of("state")]
+            assert max(state["running"] for state in states) == 1
+            # No state comes twice but by its heartbeat, of which a slow machine may see one.
+            assert len([1 for before, after in pairwise(states) if before == after]) <= 1
         pages[1].close()
         began = time.monotonic()
         there.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,8 @@ def test_an_exception_ends_a_job_that_does_not_look(page: Page, how: str) -> Non
     assert (ended["status"], ended["message"]) == ("stopped", "It went on after Stop, so an exception ended it.")
     assert page.text(run).count("caught") == 1
     assert "Stopped: Stop was pressed." in page.text(run)
-    assert ended["stage"]["name"] == "raise"
+    # The end may be quicker than the news of the stage.
+    assert ended["stage"]["name"] in ("ask", "raise")
 
 
 @pytest.mark.parametrize("params", [{}, {"blocks": True}])
@@ -77,13 +79,14 @@ def test_a_job_that_catches_all_of_them_is_ignored_and_never_called_stopped(page
 
 def test_each_stage_says_what_comes_next_and_when(page: Page) -> None:
     """While it lasts, a stage names the next one and the time."""
-    run = page.start("asleep", seconds=4)
-    stop(page, run)
+    run = page.start("asleep", seconds=6)
+    page.wait_for_text(run, "begun")
     began = time.time()
-    for name, after, seconds in (("ask", "raise", 0.5), ("raise", "ignored", 1.0)):
+    stop(page, run)
+    for name, after, seconds in (("ask", "raise", 1.0), ("raise", "ignored", 2.0)):
         with page.changed:
-            assert page.changed.wait_for(lambda: _stage(page, run) == name, 20)  # noqa: B023 - waited for right here
-        stage = page.statuses[run]["stage"]
+            assert page.changed.wait_for(lambda: name in _stages(page, run), 20)  # noqa: B023 - waited for right here
+            stage = _stages(page, run)[name]
         assert stage["next"] == after
         assert began + seconds - 1 < stage["until"] < began + seconds + 10
     assert page.wait_for_end(run)["status"] == "stopped"
@@ -138,6 +141,11 @@ def test_stop_again_and_again_is_one_stop(page: Page) -> None:
 def _stage(page: Page, run: str) -> str | None:
     stage = page.statuses.get(run, {}).get("stage")
     return stage["name"] if stage else None
+
+
+def _stages(page: Page, run: str) -> dict[str, dict[str, Any]]:
+    told = [each["stage"] for each in page.told if each["id"] == run]
+    return {stage["name"]: stage for stage in told if stage}
 
 
 def test_a_daemon_of_the_jobs_holds_no_stop_up(start_server: Callable[..., Server]) -> None:

@@ -17,7 +17,7 @@ from tests.proxy import Proxy
 from tests.serving import Page, running_server
 from tests.waiting import took
 
-FAST = 1.5
+FAST = 3.0
 TIMEOUT = 5.0
 
 

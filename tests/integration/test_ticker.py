@@ -37,6 +37,7 @@ def test_the_original_program(start_server: Callable[..., Server], stack: str) -
         headers={"Cookie": cookie_of(server.log_in())},
         transports=["websocket"],
         namespaces=["/test"],
+        wait_timeout=20,
     )
     client.emit("my event", {"data": "I'm connected!"}, namespace="/test")
     wait_until(lambda: len([name for name, _ in heard if name == "message"]) >= 3)

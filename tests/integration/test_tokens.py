@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 
@@ -14,8 +15,11 @@ from app.errors import StoreUnavailable
 from app.model import Token
 from app.stack import ThreadingStack
 from app.store.connection import connect
+from app.store.logins import Login, Logins
 from app.store.tokens import TokenStore
 from tests.integration.store_fixture import dump
+from tests.killable import Valkey
+from tests.proxy import Proxy
 from tests.serving import free_port
 
 OLD, NEW = Fernet(Fernet.generate_key()), Fernet(Fernet.generate_key())
@@ -134,6 +138,46 @@ def test_one_claim_at_a_time(redis_client: redis.Redis) -> None:
     assert last is not None
     late()
     assert two.claim("ann", 30) is None
+
+
+def test_a_claim_of_ones_own_is_known(valkey: Valkey) -> None:
+    """Its answer was lost, so it was asked for again, and there it is: nobody else has it."""
+    proxy = Proxy(str(valkey.socket))
+    client = connect(load_settings(None, redis_url=proxy.redis_url), ThreadingStack())
+    tokens = store(client, NEW)
+    proxy.drop_every, claims = 7, 0
+    for number in range(40):
+        with contextlib.suppress(StoreUnavailable):
+            assert tokens.claim(f"user-{number}", 30) is not None
+            claims += 1
+    assert proxy.dropped > 3
+    assert claims > 10
+    proxy.close()
+
+
+@pytest.mark.parametrize("each", [7, 8, 9])
+def test_what_is_taken_or_replaced_is_so_though_answers_are_lost(valkey: Valkey, each: int) -> None:
+    """Asked again, the store says what it has done: nobody's login ends by a lost answer."""
+    proxy = Proxy(str(valkey.socket))
+    client = connect(load_settings(None, redis_url=proxy.redis_url), ThreadingStack())
+    tokens, logins = store(client, NEW), Logins(client)
+    late = Token("late-access", NOW, NOW + 1000)
+    done = 0
+    proxy.drop_every = each
+    for number in range(30):
+        user = f"user-{number}"
+        with contextlib.suppress(StoreUnavailable):
+            tokens.save(user, TOKEN)
+            assert tokens.replace(user, TOKEN, OTHER)
+            assert not tokens.replace(user, TOKEN, late)
+            assert tokens.delete(user) == OTHER
+            logins.begin(user, "verifier", "/")
+            assert logins.take(user) == Login("verifier", "/")
+            assert logins.take(user) is None
+            done += 1
+    assert proxy.dropped > 5
+    assert done > 10
+    proxy.close()
 
 
 def test_store_away(redis_client: redis.Redis) -> None:

@@ -31,6 +31,40 @@ def test_stop_is_a_keyboard_interrupt(typed_page: Page) -> None:
         assert text in whole(typed_page, run, record["position"])
 
 
+def test_stop_reaches_a_handler_whose_code_is_over(typed_page: Page) -> None:
+    """The code has come to its end and its threads go on: its own handler hears of Stop, and they clean up."""
+    source = """
+import signal, threading, time
+stop = threading.Event()
+signal.signal(signal.SIGINT, lambda *_: stop.set())
+def work():
+    time.sleep(1)
+    print("begun", flush=True)
+    stop.wait(60)
+    print("cleaned up", flush=True)
+threading.Thread(target=work).start()
+"""
+    run = typed(typed_page, source)
+    typed_page.wait_for_text(run, "begun")
+    assert typed_page.call("stop_request", {"run": run})["ok"]
+    record = typed_page.wait_for_end(run)
+    assert (record["status"], record["exit_code"]) == ("stopped", 0)
+    assert whole(typed_page, run, record["position"]) == "begun\ncleaned up\n"
+
+
+def test_a_stop_beside_the_end_is_one_or_the_other(typed_page: Page) -> None:
+    """However close they are, what runs the code is in no traceback, and the exit code is the code's or Stop's."""
+    for turn in range(8):
+        run = typed(typed_page, f"import time\nprint('begun', flush=True)\ntime.sleep({turn / 200})")
+        typed_page.wait_for_text(run, "begun")
+        typed_page.call("stop_request", {"run": run})
+        record = typed_page.wait_for_end(run)
+        assert (record["status"], record["exit_code"]) in (("succeeded", 0), ("stopped", 0), ("stopped", 130)), record
+        said = whole(typed_page, run, record["position"])
+        assert "inside/code.py" not in said
+        assert "Exception ignored" not in said
+
+
 def test_what_ignores_every_signal_is_killed(typed_page: Page, typed_site: Server) -> None:
     """SIGINT and SIGTERM ignored, children in sessions of their own: all of it is gone when `killed` is shown."""
     source = """

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.typed_fixture import answer, typed, whole
-from tests.serving import Page, Server
+from tests.killable import Valkey
+from tests.serving import Page, Server, running_server
 
 
 def test_input_asks_and_gets_the_typed_line(typed_page: Page) -> None:
@@ -100,3 +103,20 @@ def test_runs_happen_side_by_side(typed_page: Page) -> None:
     for number, run in enumerate(runs):
         assert typed_page.wait_for_end(run)["status"] == "succeeded"
         assert f"{number} answer {number}" in typed_page.text(run)
+
+
+def test_a_question_while_the_store_is_away_gets_its_line(
+    valkey: Valkey, store_settings: dict[str, Any], tmp_path: Path
+) -> None:
+    """What was typed before is not to be had as it is asked for: it is as soon as the store is back."""
+    with running_server(tmp_path / "log", **store_settings, CODE_USERS="*") as server:
+        page = server.page(server.log_in())
+        run = typed(page, "import time\nprint('begun')\ntime.sleep(2)\nprint('got', input())")
+        page.wait_for_text(run, "begun")
+        assert page.call("input", {"run": run, "line": "early"})["ok"]
+        valkey.freeze()
+        time.sleep(6)
+        valkey.thaw()
+        page.wait_for_text(run, "got early")
+        assert page.wait_for_end(run)["status"] == "succeeded"
+        page.close()

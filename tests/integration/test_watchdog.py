@@ -97,17 +97,23 @@ def test_a_blocked_hub_is_shown_with_its_place(tmp_path: Path, settings: dict[st
     """A view that really sleeps: a record with the line that holds all up, another with the length; unready a while."""
     with _blockable(tmp_path, settings, "eventlet") as server:
         wait_until(lambda: _ready(server.url) == (200, []), server.log)
-        assert requests.get(f"{server.url}/block/2.5", timeout=20).text == "slept"
-        assert _ready(server.url) == (503, ["the server was held up"])
-        assert web_answers(server.url)
-        wait_until(lambda: len(_of_the_hub(server.log)) >= 2, server.log)
-        shown, over = _of_the_hub(server.log)
+        for _ in range(5):
+            before, said = len(_of_the_hub(server.log)), len(_records(server.log))
+            assert requests.get(f"{server.url}/block/4.0", timeout=20).text == "slept"
+            assert _ready(server.url) == (503, ["the server was held up"])
+            assert web_answers(server.url)
+            time.sleep(0.5)
+            # Where the whole process stood still meanwhile, the hub is excused, and its time begins anew.
+            if not any("stood still" in record["message"] for record in _records(server.log)[said:]):
+                break
+        wait_until(lambda: len(_of_the_hub(server.log)) >= before + 2, server.log)
+        shown, over = _of_the_hub(server.log)[before : before + 2]
         assert shown["level"] == "ERROR"
         assert "block_everybody" in shown["traceback"]
         assert "time.sleep(seconds)" in shown["traceback"]
-        assert 1 <= shown["seconds"] < 2.5 <= over["seconds"]
-        assert requests.get(f"{server.url}/block/1.5", timeout=20).text == "slept"
-        wait_until(lambda: len(_of_the_hub(server.log)) >= 4, server.log)
+        assert 1 <= shown["seconds"] < 4 <= over["seconds"]
+        assert requests.get(f"{server.url}/block/3.0", timeout=20).text == "slept"
+        wait_until(lambda: len(_of_the_hub(server.log)) >= before + 4, server.log)
         wait_until(lambda: _ready(server.url) == (200, []), server.log)
 
 
@@ -123,12 +129,15 @@ def test_threads_block_nobody(tmp_path: Path, settings: dict[str, Any]) -> None:
 def test_a_process_that_stood_still_accuses_nobody(tmp_path: Path, settings: dict[str, Any], stack: str) -> None:
     """A suspended process says afterwards how long it stood still, and shows no innocent line as the reason."""
     with _blockable(tmp_path, settings, stack) as server:
-        worker = max(processes_of(server.process.pid))
+        worker = list(processes_of(server.process.pid))[-1]
+        # As it starts it may be held up by itself.
+        wait_until(lambda: _ready(server.url) == (200, []), server.log)
+        before, said = len(_of_the_hub(server.log)), len(_records(server.log))
         os.kill(worker, signal.SIGSTOP)
         time.sleep(2.5)
         os.kill(worker, signal.SIGCONT)
-        wait_until(lambda: any("stood still" in record["message"] for record in _records(server.log)), server.log)
-        assert _of_the_hub(server.log) == []
+        wait_until(lambda: any("stood still" in each["message"] for each in _records(server.log)[said:]), server.log)
+        assert _of_the_hub(server.log)[before:] == []
         assert _ready(server.url)[0] == 503
 
 
@@ -148,18 +157,23 @@ def test_a_server_that_stops_is_unready(start_server: Callable[..., Server]) -> 
     """While runs have their time to end, a connection that is still open is told so."""
     server = start_server()
     page = server.page(server.log_in())
-    run = page.start("stubborn", seconds=1.5)
+    run = page.start("stubborn", seconds=10)
     page.wait_for_text(run, "sleeping")
-    with requests.Session() as watcher:
+    # An answer that is on its way just then may be a good one, after which its connection ends.
+    watchers = [requests.Session() for _ in range(3)]
+    for watcher in watchers:
         assert watcher.get(f"{server.url}/readyz", timeout=10).status_code == 200
-        server.process.send_signal(signal.SIGTERM)
-        answers: list[requests.Response] = []
+    server.process.send_signal(signal.SIGTERM)
+    found: requests.Response | None = None
+    while watchers and found is None:
         try:
-            while len(answers) < 1000:
-                answers.append(watcher.get(f"{server.url}/readyz", timeout=10))
-                if answers[-1].status_code == 503:
-                    break
-                time.sleep(0.01)
+            answer = watchers[0].get(f"{server.url}/readyz", timeout=10)
         except requests.ConnectionError:
-            pass
-    assert "the server is stopping" in answers[-1].json()["reasons"]
+            watchers.pop(0).close()
+            continue
+        found = answer if answer.status_code == 503 else None
+        time.sleep(0.01)
+    assert found is not None
+    assert "the server is stopping" in found.json()["reasons"]
+    for watcher in watchers:
+        watcher.close()

@@ -17,7 +17,7 @@ Fault = Callable[[World, random.Random], str]
 
 def _store_killed(world: World, chance: random.Random) -> str:
     """The store is killed and comes back a moment later."""
-    world.valkey.kill()
+    world.valkey.kill(settled=False)
     pause = _pause(chance, 0.0, 4.0)
     world.valkey.start()
     return f"for {pause:.1f} s"

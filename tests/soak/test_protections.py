@@ -61,6 +61,18 @@ PROTECTIONS = {
         "if not run[1] or (epoch",
         ("integration/test_log.py::test_a_run_gets_exactly_one_final_status",),
     ),
+    "a run ends with all of its output": Protection(
+        "app/store/scripts.py",
+        "run[2] ~= ARGV[3] then return -1 end",
+        "run[2] ~= ARGV[3] then local _ = 0 end",
+        ("integration/test_log_faults.py::test_a_forgotten_tail_is_stored_again",),
+    ),
+    "an ended session stops nothing": Protection(
+        "app/store/scripts.py",
+        "if KEYS[7] and redis.call('EXPIRE', KEYS[7], ARGV[3]) == 0 then return -1 end\n",
+        "",
+        ("integration/test_socket_door.py::test_what_an_ended_session_asks_for_is_not_done",),
+    ),
     "a lease that is there saves its run": Protection(
         "app/lease.py",
         "if misses >= MISSES",

@@ -140,7 +140,7 @@ def running_world() -> Iterator[World]:
         simulator = stack.enter_context(running_simulator())
         (folder / "store").mkdir()
         valkey = Valkey(folder / "store")
-        stack.callback(valkey.kill)
+        stack.callback(valkey.kill, settled=False)
         nodes = [Node(name, folder, valkey, simulator) for name in ("north", "south")]
         for node in nodes:
             node.start()

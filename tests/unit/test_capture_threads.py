@@ -82,6 +82,30 @@ def test_the_run_ends_with_its_last_grandchild() -> None:
     assert text(capture(job)) == "".join(f"level {level}\n" for level in range(5, -1, -1))
 
 
+def test_a_thread_that_has_half_begun_is_waited_for() -> None:
+    """One has its number before it lives; meanwhile its run starts another, and the code that started both ends."""
+    numbered, go = threading.Event(), threading.Event()
+
+    class Slow(threading.Thread):
+        def _set_ident(self) -> None:
+            super()._set_ident()  # type: ignore[misc] # what the interpreter's own thread does first
+            numbered.set()
+            go.wait(60)
+
+    def start() -> None:
+        Slow(target=print, args=("late",), daemon=False).start()
+
+    def job() -> None:
+        threading.Thread(target=start, daemon=True).start()
+        numbered.wait(60)
+        other = threading.Thread(target=print, args=("other",))
+        other.start()
+        other.join()
+        threading.Timer(0.3, go.set).start()
+
+    assert text(capture(job)) == "other\nlate\n"
+
+
 def test_a_thread_that_failed_to_start_holds_nothing_up() -> None:
     """A thread object that never runs does not keep its run from ending."""
 

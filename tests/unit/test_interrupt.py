@@ -86,7 +86,7 @@ def stop(*victims: Victim) -> None:
     def all_ended() -> bool:
         for each in victims:
             if each.thread.is_alive():
-                each.offer(1 + (time.monotonic() - began) / AGAIN_SECONDS)
+                each.offer(1 + (time.monotonic() - began) // AGAIN_SECONDS)
         return not any(each.thread.is_alive() for each in victims)
 
     wait_until(all_ended, seconds=60, pause=0.001)
@@ -224,14 +224,55 @@ def test_what_waits_in_c_code_is_hit_as_it_returns_or_let_off(start: Callable[..
         time.sleep(seconds)
         print("woke", flush=True)
 
-    hit, spared = start(work, seconds=1), start(work, seconds=1)
+    hit, spared = start(work, seconds=4), start(work, seconds=4)
     for each in (hit, spared):
         wait_until(lambda each=each: each.source.pieces)  # type: ignore[misc]
+    time.sleep(0.5)  # what they print is seen before `print` has come back
+    for each in (hit, spared):
         assert interrupt.raise_in(each.thread, each.thread.capture)
     interrupt.withdraw(spared.thread)
     assert "woke" not in hit.wait()
     assert spared.wait() == "begun\nwoke\n"
     assert not interrupt._armed
+
+
+def test_what_waits_in_c_code_that_fails_ends_with_its_run(start: Callable[..., Victim]) -> None:
+    """The call that was waited for raises at the end of its time: the run ends, with what it printed."""
+    victim = start(lambda: (print("begun", flush=True), queue.SimpleQueue[str]().get(timeout=4)))
+    wait_until(lambda: victim.source.pieces)
+    time.sleep(0.5)
+    assert interrupt.raise_in(victim.thread, victim.thread.capture)
+    assert victim.wait().startswith("begun\n")
+    assert victim.thread.outcome.status is Status.FAILED
+    assert not interrupt._armed
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_stop_that_is_passed_on_again_cancels_once(start: Callable[..., Victim], early: bool) -> None:
+    """An async job may take its time for cleaning up, however often its node hears of the Stop."""
+    ready, begun = threading.Event(), threading.Event()
+
+    async def work() -> None:
+        try:
+            print("begun", flush=True)
+            await asyncio.sleep(600)
+        finally:
+            await asyncio.to_thread(ready.wait, 60)
+            print("cleaned up", flush=True)
+
+    async def late() -> None:
+        begun.wait(60)
+        victim.thread.stop()
+        await work()
+
+    victim = start(late if early else work)
+    begun.set()
+    wait_until(lambda: victim.source.pieces)
+    for _ in range(3):
+        victim.thread.stop()
+        time.sleep(0.1)
+    ready.set()
+    assert victim.wait() == "begun\ncleaned up\n"
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

@@ -48,6 +48,7 @@ def test_without_libraries_pages_still_come(tmp_path: Path) -> None:
     assert Assets(tmp_path, tmp_path).style("@xterm/xterm", address) is None
 
 
+@pytest.mark.timeout(600)
 def test_the_modules_pass_the_type_checker() -> None:
     """`tsc --strict` finds nothing in the page's modules."""
     done = subprocess.run([sys.executable, SCRIPT, "types"], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -62,6 +63,7 @@ def copy_of_the_script(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.timeout(600)
 def test_libraries_are_copied_to_versioned_folders(tmp_path: Path) -> None:
     """Each library has its version in its address and its licence beside it; a second run changes nothing."""
     folder = copy_of_the_script(tmp_path)
