@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGINE = str(ROOT / "tests" / "container_engine.sh")
+OURS = Path("/var/lib/container-engine/dockerd.pid")
 NO_ENGINE = 3
 DOCKERFILES = [str(ROOT / f"Dockerfile-{name}") for name in ("flask", "nginx", "redis", "broker")]
 
@@ -27,8 +28,8 @@ def main(arguments: list[str]) -> int:
         return NO_ENGINE
     try:
         # An engine that this script brought, now or earlier, knows no registry: the base images are made here.
-        if own or Path("/var/lib/container-engine/dockerd.pid").exists():
-            subprocess.run([ENGINE, "images", *DOCKERFILES], check=True)
+        if own or OURS.exists():
+            make_images()
         tests = arguments or ["tests/compose"]
         code = subprocess.run([sys.executable, "-m", "pytest", *tests], check=False, cwd=ROOT).returncode
     except subprocess.CalledProcessError as error:
@@ -41,6 +42,17 @@ def main(arguments: list[str]) -> int:
     return code
 
 
+def make_images() -> None:
+    """Make the base images, whose packages come over a network, which may fail for a moment.
+
+    Raises: subprocess.CalledProcessError.
+    """
+    for left in (2, 1, 0):
+        # What is there is not made again.
+        if not subprocess.run([ENGINE, "images", *DOCKERFILES], check=not left).returncode:
+            return
+
+
 def bring() -> bool:
     """Start an engine of our own, where this machine lets root do that; whether it is up."""
     if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
@@ -51,7 +63,12 @@ def bring() -> bool:
 def answers() -> bool:
     """Whether a container engine answers."""
     docker = shutil.which("docker")
-    return docker is not None and subprocess.run([docker, "info"], check=False, capture_output=True).returncode == 0
+    if docker is None:
+        return False
+    try:
+        return subprocess.run([docker, "info"], check=False, capture_output=True, timeout=60).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 if __name__ == "__main__":

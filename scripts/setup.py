@@ -31,6 +31,8 @@ DEBIAN = {
     "rabbitmq-server": "rabbitmq-server",
     "bwrap": "bubblewrap",
 }
+# Others may be at work with it, and a network may fail for a moment.
+APT = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3"]
 POLICY = Path("/usr/sbin/policy-rc.d")
 
 
@@ -93,11 +95,11 @@ def install_programs() -> None:
         return
     print(f"set-up: installing {' '.join(missing)} by apt", flush=True)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    get = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *missing]
+    get = [*APT, "install", "-qq", "-y", "--no-install-recommends", *missing]
     with no_service():
-        for command in (["apt-get", "update", "-qq"], get):
+        for command in ([*APT, "update", "-qq"], get):
             if subprocess.run(command, check=False, env=environment, stdout=subprocess.DEVNULL).returncode:
-                print(f"set-up: {' '.join(command[:2])} failed: {' '.join(missing)} is missing", file=sys.stderr)
+                print(f"set-up: apt-get failed: {' '.join(missing)} is missing", file=sys.stderr)
                 return
     systemctl = shutil.which("systemctl")
     for service in {"nginx", "rabbitmq-server"} & set(missing) if systemctl else ():

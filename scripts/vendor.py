@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENDOR = ROOT / "vendor"
 BUILD = ROOT / "node_modules" / ".page"
+# What was fetched once is not fetched again; a network may fail for a moment.
+PATIENCE = ("--prefer-offline", "--fetch-timeout=30000", "--fetch-retries=4")
 # The files of each package that a page loads: modules by the name that the import map gives them; then the others.
 MODULES = {
     "@codemirror/autocomplete": "dist/index.js",
@@ -106,7 +108,7 @@ def install(*options: str) -> None:
     BUILD.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copyfile(ROOT / name, BUILD / name)
-    command = [*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", *options]
+    command = [*npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", *PATIENCE, *options]
     done = subprocess.run(command, cwd=BUILD, capture_output=True, text=True, check=False)
     if done.returncode:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if "error" in line.lower()]
