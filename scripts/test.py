@@ -1,8 +1,9 @@
 """Run the tests that this machine can run, and say plainly what is left out and why.
 
-`python scripts/test.py [--nothing-left-out] [what pytest should run]`; the option is for CI: whatever is missing or
-skipped is a failure then. Several files are tested at a time, each by one process; `-n 0` among the arguments, or
-another number, changes that.
+`python scripts/test.py [--nothing-left-out] [--again] [what pytest should run]`. Both options are for CI: whatever is
+missing or skipped is a failure with the first; with the second, a test or two that failed among thousands are tried
+again by themselves, and named at the end (docs/adr/0030). Several files are tested at a time, each by one process;
+`-n 0` among the arguments, or another number, changes that.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent
 LEAST_WORKERS, MOST_WORKERS = 2, 4
 # A process of tests that crashed is a failure; another one in its place would wait for work for ever.
 CRASH_ENDS = ("--max-worker-restart", "0")
+CRASHED = "crashed while running"
+# So many tests may fail and be tried again, each so many times, which have to pass all.
+MOST_UNSTEADY, TIMES_AGAIN = 2, 3
+# Pytest's exit code where tests have failed, as opposed to its having been ended by something else.
+TESTS_FAILED = 1
 # Tests, and the program without which they cannot run.
 NEEDS = {
     "tests/e2e": "chromium",
@@ -42,8 +48,8 @@ NEEDS = {
 
 def main(arguments: list[str]) -> int:
     """Run the script; returns pytest's exit code, or 1 where something was left out that must not be."""
-    whole = "--nothing-left-out" in arguments
-    wanted = [argument for argument in arguments if argument != "--nothing-left-out"]
+    whole, again = "--nothing-left-out" in arguments, "--again" in arguments
+    wanted = [argument for argument in arguments if argument not in {"--nothing-left-out", "--again"}]
     # Where Debian has servers, which is not on everybody's PATH.
     places = f"{os.environ['PATH']}:/usr/sbin"
     left_out = {folder: program for folder, program in NEEDS.items() if not shutil.which(program, path=places)}
@@ -54,8 +60,13 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         options = [f"--ignore={folder}" for folder in left_out]
-        pytest = [sys.executable, "-m", "pytest", f"--junitxml={report}", *_side_by_side(), *options, *wanted]
-        code = subprocess.run(pytest, check=False, cwd=ROOT).returncode
+        # The older kind of report names files.
+        options += [f"--junitxml={report}", "--override-ini=junit_family=xunit1"]
+        code = _pytest(*_side_by_side(), *options, *wanted)
+        failed = _failed(report) if again and code == TESTS_FAILED else []
+        if 0 < len(failed) <= MOST_UNSTEADY and not any(_pytest(*failed) for _ in range(TIMES_AGAIN)):
+            code = 0
+            notes += [f"Unsteady: {test} failed above, and then passed {TIMES_AGAIN} times." for test in failed]
         skipped = _skipped(report) if whole and code == 0 else 0
     if skipped:
         print(f"{skipped} tests were skipped: nothing may be left out here.", flush=True)
@@ -63,6 +74,10 @@ def main(arguments: list[str]) -> int:
     # Once more, below pages of dots.
     print("\n".join(notes), end="\n" if notes else "", flush=True)
     return code
+
+
+def _pytest(*arguments: str) -> int:
+    return subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False, cwd=ROOT).returncode
 
 
 def _side_by_side() -> list[str]:
@@ -73,9 +88,23 @@ def _side_by_side() -> list[str]:
 
 
 def _skipped(report: Path) -> int:
+    return sum(int(suite.get("skipped", "0")) for suite in _of(report, "testsuite"))
+
+
+def _failed(report: Path) -> list[str]:
+    """Each test that failed, once, as pytest takes it; none where a process of tests crashed, since some never ran."""
+    failed = []
+    for test in _of(report, "testcase"):
+        reasons = [*test.iter("failure"), *test.iter("error")]
+        if any(CRASHED in reason.get("message", "") for reason in reasons):
+            return []
+        failed += [f"{test.get('file')}::{test.get('name')}"] if reasons else []
+    return list(dict.fromkeys(failed))
+
+
+def _of(report: Path, kind: str) -> list[ElementTree.Element]:
     # Our own pytest wrote it a moment ago.
-    suites = ElementTree.parse(report).getroot().iter("testsuite")  # noqa: S314
-    return sum(int(suite.get("skipped", "0")) for suite in suites)
+    return list(ElementTree.parse(report).getroot().iter(kind))  # noqa: S314
 
 
 if __name__ == "__main__":
