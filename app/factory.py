@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -89,6 +90,8 @@ PING_SECONDS = 6
 # In a second: where more than six thousand pages may be open, their heartbeats are slower.
 MOST_PINGS = 1000
 MESSAGE_BYTES = 262_144
+# After the runs' end, for telling those who watch them.
+LAST_WORDS_SECONDS = 1.0
 
 
 def create_app(settings: Settings) -> Flask:
@@ -178,7 +181,14 @@ def create_app(settings: Settings) -> Flask:
     _surround(app, settings, stack)
     app.extensions["on_logout"] += [sockets.end_session, lambda session: streams.end({f"session:{session}"})]
     app.extensions["shutdown"] = readiness.before_stop(
-        functools.partial(_end_runs, console, dispatcher, streams, status)
+        functools.partial(
+            _end_runs,
+            console=console,
+            dispatcher=dispatcher,
+            followers=followers,
+            streams=streams,
+            status=status,
+        )
     )
     watchdog.watch(stack)
     retention = Retention(
@@ -259,8 +269,19 @@ def _socketio(app: Flask, settings: Settings, stack: Stack) -> SocketIO:
     return socketio
 
 
-def _end_runs(console: Console, dispatcher: Dispatcher, streams: Streams, status: StatusDoor, seconds: float) -> None:
+def _end_runs(
+    seconds: float,
+    *,
+    console: Console,
+    dispatcher: Dispatcher,
+    followers: Followers,
+    streams: Streams,
+    status: StatusDoor,
+) -> None:
     console.close()
+    watched = followers.watched_here()
     dispatcher.shutdown(seconds)
     status.close()
-    streams.close()
+    deadline = time.monotonic() + LAST_WORDS_SECONDS
+    followers.wait_until_told(watched, deadline)
+    streams.close(deadline)

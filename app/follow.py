@@ -71,6 +71,15 @@ class Followers:
             with self._lock:
                 self._news(feed, records)
 
+    def watched_here(self) -> set[str]:
+        """Runs of this very process that somebody watches at this node."""
+        return {run_id for run_id in list(self._feeds) if self._is_local(run_id)}
+
+    def wait_until_told(self, run_ids: set[str], deadline: float) -> None:
+        """Wait until nobody watches these runs, which have ended, any more; at most until then, by time.monotonic."""
+        while any(run_id in self._feeds for run_id in run_ids) and time.monotonic() < deadline:
+            self._stack.sleep(ROOM_POLL_SECONDS)
+
     def stir(self, run_id: str) -> None:
         """The run's status, or something else that viewers are told, has just been changed by this process."""
         feed = self._feeds.get(run_id)

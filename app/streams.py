@@ -19,7 +19,6 @@ from app.stack import Stack
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 2.0
-LAST_WORDS_SECONDS = 1.0
 POLL_SECONDS = 0.01
 # A client whose network is gone without a word is found after 15 + 3 * 5 s also where nothing is sent.
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 15), (socket.TCP_KEEPINTVL, 5), (socket.TCP_KEEPCNT, 3))
@@ -132,11 +131,10 @@ class Streams:
         for stream in ended:
             stream.close()
 
-    def close(self) -> None:
-        """Begin no more, and end all; those that end by themselves, since their runs have ended, have a moment."""
+    def close(self, deadline: float) -> None:
+        """Begin no more, and end all; those that end by themselves, since their runs have ended, have until then."""
         self._closing = True
         self._end_all(waits=False)
-        deadline = time.monotonic() + LAST_WORDS_SECONDS
         while any(stream.ends for stream in list(self._streams)) and time.monotonic() < deadline:
             self._stack.sleep(POLL_SECONDS)
         self._end_all(waits=True)

@@ -22,6 +22,8 @@ CALM_TICKS = 10
 # a flood longer, since there a thread may wait that long between a line's text and its end.
 HOLD_SECONDS = 0.5
 BUSY_HOLD_SECONDS = 2.0
+# A thread that the system has begun comes to life within this, however busy it is.
+BEGINS_SECONDS = 1.0
 _POOL_WORKER = concurrent.futures.thread._worker
 
 
@@ -68,8 +70,10 @@ class Capture:
             self.threads = [each for each in self.threads if not _is_over(each)]
             self.threads.append(thread)
 
-    def disown(self, thread: threading.Thread) -> None:
-        """The thread did not start."""
+    def disown(self, thread: threading.Thread, *, may_begin: bool) -> None:
+        """The thread did not start, and nobody must wait for it; unless it `may_begin`, and does."""
+        if thread._started.wait(BEGINS_SECONDS if may_begin else 0):  # type: ignore[attr-defined]
+            return
         with self.lock:
             self.threads = [each for each in self.threads if each is not thread]
 

@@ -256,9 +256,9 @@ def _inherit_in_threads() -> None:
         capture.adopt(self)
         try:
             start(self)
-        except BaseException:
-            # No more threads can be had, or it was started before: nobody must wait for it.
-            capture.disown(self)
+        except BaseException as error:
+            # No more can be had. But who waits here for one that the system has just begun may be stopped.
+            capture.disown(self, may_begin=not isinstance(error, Exception))
             raise
 
     def submitting(self: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:

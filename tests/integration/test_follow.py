@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import threading
+import time
+from collections.abc import Callable
 
 import pytest
 
@@ -57,7 +60,9 @@ def test_a_failure_at_the_end_does_not_cost_the_final_status(
     assert [each.status for each in told if each.status.final] == [Status.SUCCEEDED]
 
 
-def told_of(node: Node, run: Run, followers: Followers, stack: ThreadingStack) -> tuple[Viewer, list[Run]]:
+def told_of(
+    node: Node, run: Run, followers: Followers, stack: ThreadingStack, *, has_room: Callable[[], bool] = lambda: True
+) -> tuple[Viewer, list[Run]]:
     """A viewer that has come, and the statuses that it is told."""
     told: list[Run] = []
     viewer = Viewer(
@@ -66,7 +71,7 @@ def told_of(node: Node, run: Run, followers: Followers, stack: ThreadingStack) -
         send_output=lambda _piece: None,
         send_status=told.append,
         send_behind=lambda _end: None,
-        has_room=lambda: True,
+        has_room=has_room,
         window=65_536,
         wake=stack.signal(),
         run=node.runs.get(run.id),
@@ -130,3 +135,26 @@ def test_a_run_that_begins_here_is_told_to_run(node: Node) -> None:
     node.runs.finish(run.id, 1, Status.SUCCEEDED)
     wait_until(lambda: viewer.closed)
     assert {each.status for each in told} == {Status.QUEUED, Status.RUNNING, Status.SUCCEEDED}
+
+
+def test_a_server_that_stops_waits_for_those_who_watch(node: Node) -> None:
+    """Until each was told the end of its run, but no longer than it may for one who takes nothing."""
+    run, other, stack = node.run(), node.run(), ThreadingStack()
+    followers = Followers(
+        stack, node.log, node.output, node.runs, is_local=lambda run_id: run_id == run.id, message_bytes=65_536
+    )
+    takes = threading.Event()
+    viewer, told = told_of(node, run, followers, stack, has_room=takes.is_set)
+    elsewhere, _ = told_of(node, other, followers, stack)
+    wait_until(lambda: followers.known(run.id) is not None and followers.known(other.id) is not None)
+    watched = followers.watched_here()
+    assert watched == {run.id}
+    node.runs.finish(run.id, 1, Status.STOPPED)
+    seconds, _ = took(lambda: followers.wait_until_told(watched, time.monotonic() + 0.3))
+    assert 0.3 <= seconds < 20
+    assert not viewer.closed
+    threading.Timer(0.2, takes.set).start()
+    followers.wait_until_told(watched, time.monotonic() + 20)
+    assert told[-1].status is Status.STOPPED
+    assert not elsewhere.closed
+    elsewhere.close()

@@ -211,7 +211,7 @@ def test_a_shutdown_stops_runs_and_says_so(start_server: Callable[..., Server]) 
 def test_a_shutdown_waits_for_runs_where_nobody_is_connected(start_server: Callable[..., Server], stack: str) -> None:
     """A run that a program has started, and that takes its time to end, is stopped and recorded all the same."""
     # Longer than the job takes: it must not be interrupted.
-    first = start_server(ASYNC_STACK=stack, STOP_GRACE="12")
+    first = start_server(ASYNC_STACK=stack, STOP_GRACE="30", STAGE_SECONDS="10")
     api = Api(first.url, make_token(first.url, first.log_in()))
     run = api.start("last_words", seconds=2)
     wait_until(lambda: api.get(f"/runs/{run}")["position"])

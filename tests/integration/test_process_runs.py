@@ -138,7 +138,8 @@ def test_a_killed_template_harms_no_run(server: Server, page: Page) -> None:
 def test_a_killed_store_loses_no_line(server: Server, page: Page, valkey: Valkey) -> None:
     """The store is killed in mid-run: the job prints on, its output is stored later, and Stop works afterwards."""
     run = page.start("lines_process", count=200, pause=0.02)
-    # The login and the run are there to stay; what may be forgotten is output.
+    page.wait_for_text(run, "0:0000000\n")
+    # The login, the run and that it was taken are there to stay; what may be forgotten is output.
     valkey.settle()
     page.wait_for_text(run, "0:0000020\n")
     valkey.kill(settled=False)

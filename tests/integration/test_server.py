@@ -95,7 +95,7 @@ def test_sigterm_with_open_websockets_ends_in_time(start_server: Callable[..., S
     assert processes_of(server.process.pid) == {}
     for page in pages:
         assert not page.gaps
-        assert page.wait_for_end(run, 1)["status"] == "stopped"
+        assert page.wait_for_end(run, 10)["status"] == "stopped"
 
 
 def test_a_connection_serves_many_requests(leg: Server) -> None:

@@ -17,6 +17,8 @@ from app.supervise.spawn import Spawned, Templates
 
 SECONDS = 20.0
 JOBS = """
+import os
+import signal
 import subprocess
 import time
 
@@ -41,6 +43,19 @@ def family():
         # `subprocess.run` would kill it after a quarter of a second.
         child.wait()
         print(child.stdout.read(), end="", flush=True)
+
+
+# Of a library's kind: as it is loaded, it asks to be called around each fork.
+forks = []
+os.register_at_fork(after_in_parent=lambda: forks and os.kill(os.getpid(), signal.SIGINT))
+
+
+@job(executor="process")
+def forking():
+    forks.append("now")
+    if not os.fork():
+        os._exit(0)
+    time.sleep(600)
 """
 
 
@@ -131,3 +146,10 @@ def test_a_signal_that_comes_too_late_is_nobodys(templates: Templates) -> None:
     run.close()
     assert run.process == ()
     run.signal(signal.SIGINT)
+
+
+def test_an_interrupt_in_the_middle_of_a_fork_counts_after_it(templates: Templates) -> None:
+    """The interpreter ignores exceptions of what is called around a fork: the job would never hear of its Stop."""
+    run = begin(templates, "forking")
+    assert reported(run) == INTERRUPTED
+    run.close()

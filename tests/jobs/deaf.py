@@ -68,8 +68,9 @@ def own_loop():
     """Run a loop of its own, of which the server knows nothing."""
 
     async def wait():
-        print("begun", flush=True)
         try:
+            # When the loop waits: sooner an exception might come where nothing is caught yet.
+            asyncio.get_running_loop().call_later(0.05, print, "begun")
             await asyncio.sleep(600)
         finally:
             print("cleaned up", flush=True)
@@ -123,7 +124,7 @@ def obstinate():
         time.sleep(0.1)
 
 
-@job(executor="process", grace=3, seconds=600, memory_megabytes=512, at_once=2)
+@job(executor="process", grace=10, seconds=600, memory_megabytes=512, at_once=2)
 def stepwise():
     """Ignore SIGINT in a process, and end by SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

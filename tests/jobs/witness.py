@@ -73,7 +73,7 @@ class Ledger:
 Kind = Literal["lines", "quiet", "flood", "wide", "threads", "binary"]
 
 
-@job
+@job(grace=60)
 def witness(running, *, file: str, kind: Kind = "lines", seconds: float = 2.0, seed: int = 0, last_words: int = 0):
     """Print for some seconds, and write the same bytes to a file; after Stop still some last words."""
     ledger = Ledger(file, seed)
@@ -192,7 +192,8 @@ async def nested():
 def crash(*, how: Literal["exit", "signal", "memory"]):
     """Take the whole web process along."""
     print("goodbye", flush=True)
-    time.sleep(0.3)
+    # Whoever pressed Start has an answer by then.
+    time.sleep(2)
     if how == "exit":
         os._exit(5)
     elif how == "signal":
@@ -211,7 +212,7 @@ def flood(running, *, megabytes: int = 100):
             return
 
 
-@job
+@job(grace=60)
 def tokens(running, token):
     """Take a token, and after Stop one in each of twenty threads at once."""
     first = token()

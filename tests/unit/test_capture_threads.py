@@ -141,3 +141,26 @@ def test_a_thread_that_could_not_be_had_is_not_waited_for(monkeypatch: pytest.Mo
         print("on")
 
     assert text(capture(job)) == "on\n"
+
+
+def test_a_thread_that_begins_as_its_parent_is_stopped_belongs_to_the_run() -> None:
+    """Whoever starts it is interrupted in waiting for its first step: its output counts, and its end is waited for."""
+
+    class Interrupted(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            came = super().wait(timeout)
+            if timeout is None:
+                raise KeyboardInterrupt
+            return came
+
+    def work() -> None:
+        time.sleep(0.2)
+        print("done")
+
+    def job() -> None:
+        thread = threading.Thread(target=work)
+        thread._started = Interrupted()  # type: ignore[attr-defined]
+        with pytest.raises(KeyboardInterrupt):
+            thread.start()
+
+    assert text(capture(job)) == "done\n"

@@ -40,7 +40,8 @@ def too_large(*, how: str):
         pieces = []
         while True:
             pieces.append(bytearray(1_000_000))
-            time.sleep(0.001)
+            # Seen to be too much long before the kernel gives no more.
+            time.sleep(0.005)
 
 
 @everywhere("process", "celery", processes=20)
