@@ -2,8 +2,9 @@
 
 Its first line of input is a JSON list of cookie headers, which the sockets take in turn. It tells, once all have tried
 to connect and then for each further line of input, a line of JSON: how many sockets are `open`, were `refused` (by a
-503, or an error of Socket.IO) and `lost`, how many heartbeats were `answered`, how many were `told` the state of the
-system at all, and for how many the last that they were told has a run that happens (`running`).
+503, or an error of Socket.IO, the last of which is the `refusal`) and `lost`, how many heartbeats were `answered`, how
+many were `told` the state of the system at all, and for how many the last that they were told has a run that happens
+(`running`). One that the store was too slow for comes again, as pages do.
 
 A page of runs is in the default namespace, and each page is in `/status`.
 """
@@ -30,6 +31,7 @@ STATE = b'42/status,["state",'
 # How many connect at a time.
 AT_ONCE = 50
 TIMEOUT = 60
+AGAIN_SECONDS = 1.0
 HEAD = (
     "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\nCookie: {cookie}\r\n"
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
@@ -47,6 +49,11 @@ class Counts:
     answered: int = 0
     told: int = 0
     running: int = 0
+    refusal: str = ""
+
+
+class AgainLater(Exception):
+    """The store did not answer in time."""
 
 
 def _frame(text: bytes) -> bytes:
@@ -76,13 +83,25 @@ async def _open(url: str, cookie: str, counts: Counts) -> tuple[asyncio.StreamRe
     await reader.readuntil(b"\r\n\r\n")
     await _message(reader)
     writer.write(_frame(b"40"))
-    if not (await _message(reader)).startswith(b"40"):
-        counts.refused += 1
+    answer = await _message(reader)
+    if not answer.startswith(b"40"):
         writer.close()
+        if b'"store_unavailable"' in answer:
+            raise AgainLater
+        counts.refused += 1
+        counts.refusal = answer.decode()
         return None
     counts.open += 1
     writer.write(_frame(b"40/status,"))
     return reader, writer
+
+
+async def _persist(url: str, cookie: str, counts: Counts) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+    while True:
+        try:
+            return await _open(url, cookie, counts)
+        except AgainLater:
+            await asyncio.sleep(AGAIN_SECONDS)
 
 
 async def _stay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counts: Counts) -> None:
@@ -109,7 +128,7 @@ async def _crowd(url: str, count: int, cookies: list[str]) -> None:
     async def visit(cookie: str) -> None:
         async with gate:
             try:
-                streams = await asyncio.wait_for(_open(url, cookie, counts), TIMEOUT)
+                streams = await asyncio.wait_for(_persist(url, cookie, counts), TIMEOUT)
             except (OSError, EOFError, TimeoutError):
                 counts.lost += 1
                 return
@@ -132,17 +151,17 @@ class Crowd:
     def __init__(self, process: Popen[str]) -> None:
         self._process = process
 
-    def ask(self) -> dict[str, int]:
+    def ask(self) -> dict[str, Any]:
         """How its sockets are now."""
         assert self._process.stdin is not None
         self._process.stdin.write("?\n")
         self._process.stdin.flush()
         return self.told()
 
-    def told(self) -> dict[str, int]:
+    def told(self) -> dict[str, Any]:
         """What it tells unasked, once all have tried to connect."""
         assert self._process.stdout is not None
-        found: dict[str, int] = json.loads(self._process.stdout.readline())
+        found: dict[str, Any] = json.loads(self._process.stdout.readline())
         return found
 
 

@@ -22,7 +22,7 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def _total(crowd: list[Crowd], name: str) -> int:
-    return sum(each.ask()[name] for each in crowd)
+    return sum(int(each.ask()[name]) for each in crowd)
 
 
 @pytest.fixture
