@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
+from app.patient import with_patience
 from app.threads import Call, start_thread
 
 T = TypeVar("T")
@@ -182,7 +183,7 @@ class EventletStack:
         # Redis is the only library whose sockets hub code waits on, so only its module gets green ones. Job threads
         # keep the standard library's: a green socket in an OS thread makes a hub there, and leaks its descriptor.
         module: Any = connection
-        module.socket = eventlet.green.socket
+        module.socket = with_patience(eventlet.green.socket)
         module.ssl = eventlet.green.ssl
         self._eventlet, self._event = eventlet, eventlet.event.Event
         self._trampoline = eventlet.hubs.trampoline
