@@ -34,7 +34,7 @@ START_SECONDS = 30.0
 STORE_SECONDS = 300.0
 WATCH_SECONDS = 0.2
 # The web server's time for viewers and connections, after that for runs.
-AFTER_RUNS_SECONDS = 2
+AFTER_RUNS_SECONDS = 5
 RUNNER = "runner"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 RUNNER_PAUSE_SECONDS = 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -37,6 +38,13 @@ def _renderers(browser: Browser) -> list[int]:
     return [each["id"] for each in found if each["type"] == "renderer"]
 
 
+def _signal(processes: list[int], number: signal.Signals) -> None:
+    for process in processes:
+        # That of a page which was closed just now may end at any moment.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
 def sleep_through(visit: Visit, browser: Browser, file: Path, seconds: int) -> None:
     """A page stands still for so long; what its scripts are given afterwards goes on where they were."""
     page = visit("/jobs/witness")
@@ -54,12 +62,10 @@ def sleep_through(visit: Visit, browser: Browser, file: Path, seconds: int) -> N
     _wait_for_position(page, 500)
     renderers = _renderers(browser)
     try:
-        for process in renderers:
-            os.kill(process, signal.SIGSTOP)
+        _signal(renderers, signal.SIGSTOP)
         time.sleep(seconds)
     finally:
-        for process in renderers:
-            os.kill(process, signal.SIGCONT)
+        _signal(renderers, signal.SIGCONT)
     _wait(page, "succeeded", 60)
     given = page.evaluate("window.given")
     # One connection before the sleep, one after.

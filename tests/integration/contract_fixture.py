@@ -28,7 +28,7 @@ def contract(
     folder, elsewhere = tmp_path_factory.mktemp("contract"), tmp_path_factory.mktemp("elsewhere")
     settings = settings_for(_valkey_socket, _shared_simulator, folder)
     with contextlib.closing(RedisBroker(elsewhere)) as broker:
-        settings |= {"JOBS": str(JOBS), "STAGE_SECONDS": "2", "DATA_DIR": str(folder / "data"), **broker.settings}
+        settings |= {"JOBS": str(JOBS), "STAGE_SECONDS": "4", "DATA_DIR": str(folder / "data"), **broker.settings}
         del settings["REDIS_URL"]
         with running_server(folder / "log", **settings) as server:
             settings |= {"REDIS_URL": f"unix://{folder}/data/valkey.sock", "WORKER_GRACE": "0"}

@@ -108,6 +108,7 @@ def _gets_in(api: Api) -> bool:
         return answer.ok
 
 
+@pytest.mark.timeout(240)
 def test_a_slow_reader_is_told(server: Server) -> None:
     """One that takes nothing while thousands of changes come gets the first, how many it missed, and the last."""
     api = _api(server)
@@ -124,7 +125,7 @@ def test_a_slow_reader_is_told(server: Server) -> None:
         said += raw.recv(4096)
     text = "x" * 4000
     # Each a change of its own: sockets take some, a list the next, and then it is full.
-    for number in range(4000):
+    for number in range(2800):
         _set(api, slow=f"{number} {text}")
     _set(api, slow="end")
     while b'"end"}' not in said[-9000:] or not said.endswith(b"}\n\r\n"):
@@ -235,7 +236,7 @@ def test_idle_streams_cost_no_thread(start_server: Callable[..., Server]) -> Non
     _set(api, X=0)
     task = Path(f"/proc/{server.worker}/task")
     before = len(list(task.iterdir()))
-    streams = [Api(server.url, api.token).stream("/stream?channel=X") for _ in range(200)]
+    streams = [Api(server.url, api.token).stream("/stream?channel=X&heartbeat=300") for _ in range(200)]
     assert len(list(task.iterdir())) <= before + 1
     _set(api, X=1)
     for each in streams:

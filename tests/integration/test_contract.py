@@ -241,7 +241,7 @@ def test_secrets_are_masked(open_page: Page, executor: str) -> None:
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_token_is_refreshed_in_mid_run(contract: Server, executor: str, simulator: Simulator) -> None:
     """The token ends while the run goes on: the next call has a new one."""
-    simulator.turn(token_lifetime=3)
+    simulator.turn(token_lifetime=10)
     page = contract.page(contract.log_in(1))
     run = page.start(f"tokens_{executor}")
     page.wait_for_text(run, "first ok\n")

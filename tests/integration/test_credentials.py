@@ -174,7 +174,7 @@ def test_a_lease_goes_on_after_a_logout(
 def test_a_lease_ends_with_its_token(nodes: Nodes, simulator: Simulator) -> None:
     """After a logout the held token serves to its end, then the run is told to log in again."""
     one = nodes()
-    token = login(one, simulator, left=1.5, life=2.0)
+    token = login(one, simulator, left=30.0, life=40.0)
     lease = one.lease(ANN)
     held = lease()
     one.forget(ANN)

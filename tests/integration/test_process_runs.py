@@ -26,7 +26,7 @@ LOST_SECONDS = 30
 @pytest.fixture
 def settings(store_settings: dict[str, Any]) -> dict[str, Any]:
     """Those of a server with a store of its own, the contract's jobs, and short stages of Stop."""
-    return {**store_settings, "STAGE_SECONDS": "2", "JOBS": CONTRACT}
+    return {**store_settings, "STAGE_SECONDS": "4", "JOBS": CONTRACT}
 
 
 @pytest.fixture

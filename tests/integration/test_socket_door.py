@@ -12,6 +12,7 @@ import pytest
 import redis
 from websockets.sync.client import connect
 
+from app.config import load_settings
 from app.store.sessions import PREFIX, session_key
 from tests.serving import Page, Server
 from tests.socket_client import ConnectionRefused, SocketClient
@@ -148,6 +149,7 @@ def test_what_an_ended_session_asks_for_is_not_done(server: Server, shared_store
     here, there = server.log_in(), server.log_in()
     page, other = server.page(here), server.page(there)
     run, process = page.start("lines", count=300, pause=0.01), page.start("waits_elsewhere")
+    page.wait_for_text(process, "before\n")
     assert shared_store.delete(PREFIX + session_key(here.cookies["frt_session"])) == 1
     asked = {
         "start_request": {"job": "silent"},
@@ -186,7 +188,7 @@ def test_a_session_that_is_used_lasts(server: Server, shared_store: redis.Redis)
     run = page.start("lines", count=300, pause=0.01)
     key = PREFIX + session_key(here.cookies["frt_session"])
     page.wait_for_text(run, "3\n")
-    whole = shared_store.ttl(key)
+    whole = load_settings(None).session_hours * 3600
     for event, message in (("watch", {"run": run}), ("stop_request", {"run": run})):
         shared_store.expire(key, 60)
         answer = page.call(event, message)

@@ -112,7 +112,7 @@ def test_a_blocked_hub_is_shown_with_its_place(tmp_path: Path, settings: dict[st
         assert "block_everybody" in shown["traceback"]
         assert "time.sleep(seconds)" in shown["traceback"]
         assert 1 <= shown["seconds"] < 4 <= over["seconds"]
-        assert requests.get(f"{server.url}/block/3.0", timeout=20).text == "slept"
+        assert requests.get(f"{server.url}/block/6.0", timeout=20).text == "slept"
         wait_until(lambda: len(_of_the_hub(server.log)) >= before + 4, server.log)
         wait_until(lambda: _ready(server.url) == (200, []), server.log)
 
@@ -155,9 +155,9 @@ def test_a_store_that_is_away_makes_unready(valkey: Valkey, simulator: Simulator
 
 def test_a_server_that_stops_is_unready(start_server: Callable[..., Server]) -> None:
     """While runs have their time to end, a connection that is still open is told so."""
-    server = start_server()
+    server = start_server(STOP_GRACE="10")
     page = server.page(server.log_in())
-    run = page.start("stubborn", seconds=10)
+    run = page.start("stubborn", seconds=20)
     page.wait_for_text(run, "sleeping")
     # An answer that is on its way just then may be a good one, after which its connection ends.
     watchers = [requests.Session() for _ in range(3)]

@@ -27,7 +27,7 @@ def typed_site(
         "DATA_DIR": str(folder / "data"),
         "SANDBOX": request.param,
         "SANDBOX_MINIMUM": request.param,
-        "STAGE_SECONDS": "2",
+        "STAGE_SECONDS": "4",
         "CODE_MEMORY_MEGABYTES": "192",
         "CODE_PROCESSES": "32",
         "CODE_DISK_MEGABYTES": "4",
