@@ -163,16 +163,21 @@ def _lose_answers(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "_take", lossy)
 
 
+def _claim_unheard(runs: Runs, monkeypatch: pytest.MonkeyPatch, times: int = 1) -> None:
+    """The store gives "runner" a run, and the answer is lost, so many times."""
+    _lose_answers(runs, monkeypatch)
+    for _ in range(times):
+        with pytest.raises(StoreUnavailable):
+            runs.take(QUEUE, "runner")
+    monkeypatch.undo()
+
+
 def test_a_claim_whose_answer_was_lost_is_answered_again(
     runs: Runs, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store claims and the answer is lost: asked again it names the same run, and then the next."""
     first, second = queued(runs), queued(runs)
-    _lose_answers(runs, monkeypatch)
-    for _ in range(3):
-        with pytest.raises(StoreUnavailable):
-            runs.take(QUEUE, "runner")
-    monkeypatch.undo()
+    _claim_unheard(runs, monkeypatch, times=3)
     assert redis_client.zcard("runs:live") == 1
     assert [take_next(runs), take_next(runs), take_next(runs)] == [first.id, second.id, ""]
 
@@ -182,10 +187,7 @@ def test_whoever_leaves_gives_up_what_it_has_claimed_unheard(
 ) -> None:
     """Such a run ends with a reason, and no other one is claimed for that."""
     first, second = queued(runs), queued(runs)
-    _lose_answers(runs, monkeypatch)
-    with pytest.raises(StoreUnavailable):
-        runs.take(QUEUE, "runner")
-    monkeypatch.undo()
+    _claim_unheard(runs, monkeypatch)
     for _ in range(2):
         runs.give_up_claims(QUEUE, "runner", "The server was stopped.")
     ended = runs.get(first.id)
@@ -216,10 +218,7 @@ def test_a_claim_that_was_lost_for_too_long_is_none(
 ) -> None:
     """Its answer lost, the run was called lost by others, or deleted even: asked again there is the next one."""
     first, second = queued(runs), queued(runs)
-    _lose_answers(runs, monkeypatch)
-    with pytest.raises(StoreUnavailable):
-        runs.take(QUEUE, "runner")
-    monkeypatch.undo()
+    _claim_unheard(runs, monkeypatch)
     assert runs.finish(first.id, None, Status.LOST)
     if gone:
         redis_client.delete(f"run:{first.id}")
